@@ -1,0 +1,7 @@
+"""bsdcarp: CARP on FreeBSD and Linux, from one inventory."""
+
+from __future__ import annotations
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"
