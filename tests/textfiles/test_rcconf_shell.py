@@ -1,0 +1,84 @@
+"""RcConf against real shells: they are the judges of what an rc.conf says."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shell_oracle import HOSTILE_VALUE, NAMES, PLAIN_SCRIPT, SCRIPT, SHELLS, SOUP, evaluate, parses
+
+from bsdcarp.errors import TextFileError
+from bsdcarp.textfiles import RcConf
+from bsdcarp.textfiles.rcconf import quoted
+
+FEW = settings(max_examples=60, deadline=None, derandomize=True)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@given(values=st.lists(HOSTILE_VALUE, min_size=1, max_size=8))
+@FEW
+def test_a_shell_reads_back_exactly_the_value_that_was_set(shell: str, values: list[str]) -> None:
+    texts = [RcConf.parse("b='kept'\na=old # why\nc=\"also $b\"").set("a", value).text for value in values]
+    assert evaluate(shell, texts) == [{"a": value, "b": "kept", "c": "also kept", "d": None} for value in values]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@given(values=st.lists(HOSTILE_VALUE, min_size=1, max_size=8))
+@FEW
+def test_a_shell_reads_back_exactly_the_value_that_was_appended(shell: str, values: list[str]) -> None:
+    texts = [RcConf.parse("b=1 \\\n").set("a", value).text for value in values]
+    assert evaluate(shell, texts) == [{"a": value, "b": "1", "c": None, "d": None} for value in values]
+
+
+@given(scripts=st.lists(PLAIN_SCRIPT, min_size=1, max_size=5), value=HOSTILE_VALUE, name=st.sampled_from(NAMES))
+@FEW
+def test_an_edit_leaves_the_other_variables_as_a_shell_sees_them(scripts: list[str], value: str, name: str) -> None:
+    confs = [RcConf.parse(script) for script in scripts]
+    confs = [conf for conf in confs if not conf.problems and all(used != name for used, _ in conf.references)]
+    before = evaluate("/bin/sh", [conf.text for conf in confs])
+    after_set = evaluate("/bin/sh", [conf.set(name, value).text for conf in confs])
+    after_unset = evaluate("/bin/sh", [conf.unset(name).text for conf in confs])
+    for was, is_set, is_unset in zip(before, after_set, after_unset, strict=True):
+        assert was is not None
+        assert is_set == {**was, name: value}
+        assert is_unset == {**was, name: None}
+
+
+@given(scripts=st.lists(SCRIPT | SOUP, min_size=1, max_size=4))
+@FEW
+def test_what_is_understood_is_what_a_shell_evaluates(scripts: list[str]) -> None:
+    for script, variables in zip(scripts, evaluate("/bin/sh", scripts), strict=True):
+        conf = RcConf.parse(script)
+        assert conf.text == script
+        if variables is None or conf.problems:
+            continue
+        for name, actual in variables.items():
+            understood = conf.get(name)
+            assert understood is None or understood == actual, script
+            if actual is not None and not conf.unseen:
+                assert conf.line_of(name), f"{name} comes from nowhere in {script!r}"
+
+
+@given(SOUP | SCRIPT)
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_what_sh_cannot_parse_is_a_problem(script: str) -> None:
+    assert RcConf.parse(script).problems or parses("/bin/sh", script)
+
+
+@given(scripts=st.lists(SCRIPT | SOUP, min_size=1, max_size=4), value=HOSTILE_VALUE, name=st.sampled_from(NAMES))
+@FEW
+def test_an_edit_that_is_not_refused_holds_in_any_script(scripts: list[str], value: str, name: str) -> None:
+    edited = []
+    for script in scripts:
+        try:
+            edited.append(RcConf.parse(script).set(name, value).text)
+        except TextFileError:
+            continue
+    for text, variables in zip(edited, evaluate("/bin/sh", edited), strict=True):
+        if variables is not None:
+            assert variables[name] == value, text
+
+
+@given(HOSTILE_VALUE)
+def test_what_is_quoted_is_understood(value: str) -> None:
+    assert RcConf.parse(f"a={quoted(value)}").get("a") == value
