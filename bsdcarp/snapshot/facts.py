@@ -1,0 +1,129 @@
+"""What one look at a host tells: plain frozen data, comparable, and free of judgement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from bsdcarp.model import IfAddress, Release, Secret
+
+__all__ = [
+    "CarpSource",
+    "FileState",
+    "InterfaceAddress",
+    "KernelDirectory",
+    "NetworkInterface",
+    "Snapshot",
+    "VhidState",
+]
+
+CarpSource = Literal["static", "module", "absent"]
+"""Where the running kernel has carp from."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as it was read; its text keeps any byte (UTF-8 with surrogateescape)."""
+
+    text: str = field(repr=False)
+    writable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceAddress:
+    """One address of an interface; ``vhid`` is 0 where none is attached (always, up to FreeBSD 9)."""
+
+    interface: IfAddress
+    vhid: int = 0
+
+    @property
+    def text(self) -> str:
+        """Without prefix length and scope."""
+        return str(self.interface.ip).partition("%")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class VhidState:
+    """One ``carp:`` line of ifconfig(8)."""
+
+    vhid: int
+    state: str
+    advbase: int
+    advskew: int
+    key: Secret | None = None
+    """Only where ifconfig prints keys (10.4 and later, as root)."""
+    peer: str = ""
+    peer6: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkInterface:
+    """One interface as ifconfig(8) or ip(8) shows it."""
+
+    name: str
+    flags: frozenset[str]
+    addresses: tuple[InterfaceAddress, ...] = ()
+    vhids: tuple[VhidState, ...] = ()
+    ether: str = ""
+    status: str = ""
+    """``active``, ``no carrier`` or empty."""
+    inet6_disabled: bool = False
+    """IFDISABLED among its nd6 options: IPv6 addresses do not work."""
+
+    def vhid(self, number: int) -> VhidState | None:
+        """Return the state of vhid ``number`` on this interface, or None."""
+        return next((state for state in self.vhids if state.vhid == number), None)
+
+    def addresses_of(self, vhid: int) -> tuple[InterfaceAddress, ...]:
+        """Return the addresses attached to ``vhid``; with 0, the interface's own."""
+        return tuple(address for address in self.addresses if address.vhid == vhid)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelDirectory:
+    """A directory under /boot that holds a kernel, and the carp module beside it: ``carp``, ``if_carp`` or ``""``."""
+
+    name: str
+    module: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A host at one moment.  Every field is what the host said; nothing is filled in from the inventory."""
+
+    release: Release
+    osreldate: int = 0
+    hostname: str = ""
+    machine: str = ""
+    uid: int = 0
+    appliance: str = ""
+    """``OPNsense``, ``pfSense`` or ``TrueNAS`` where one of them owns the configuration."""
+    boottime: int = 0
+    """Seconds since 1970, from kern.boottime or /proc/stat."""
+    securelevel: int = -1
+    ident: str = ""
+    bootfile: str = ""
+    carp: CarpSource = "absent"
+    sysctls: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Leaves of net.inet.carp by name: ``preempt`` and so on."""
+    interfaces: Mapping[str, NetworkInterface] = field(default_factory=lambda: MappingProxyType({}))
+    files: Mapping[str, FileState] = field(default_factory=lambda: MappingProxyType({}))
+    """By absolute path as on the host itself; a file that does not exist is not there."""
+    unwritable: frozenset[str] = frozenset()
+    """Directories that bsdcarp would write to and cannot."""
+    rc: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """rc.conf variables as sh evaluates them, over all files in rc's order."""
+    rc_error: str = ""
+    """What sh said when an rc.conf file did not parse; then ``rc`` is empty."""
+    kernels: tuple[KernelDirectory, ...] = ()
+    sources: bool = False
+    """Whether /usr/src/sys/ARCH/conf/GENERIC is there."""
+    services: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Linux: systemd units by name, with ``active``, ``inactive`` or ``absent``."""
+
+    def text(self, path: str) -> str:
+        """Return the text of ``path``, empty when it does not exist."""
+        state = self.files.get(path)
+        return state.text if state else ""

@@ -1,0 +1,202 @@
+"""The answer of the reading script, parsed: bytes in, ``Snapshot`` out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from ipaddress import ip_interface
+from types import MappingProxyType
+
+from bsdcarp.errors import HostRefused, RemoteError
+from bsdcarp.model import Release
+from bsdcarp.plaintext import printable
+from bsdcarp.snapshot.facts import (
+    CarpSource,
+    FileState,
+    InterfaceAddress,
+    KernelDirectory,
+    NetworkInterface,
+    Snapshot,
+)
+from bsdcarp.snapshot.ifconfig import parse_ifconfig
+
+__all__ = ["parse"]
+
+_BOOTTIME = re.compile(r"sec = (\d+)")
+_RELEASE = re.compile(r"^(\d+)\.(\d+)")
+
+
+@dataclass(slots=True)
+class _Sections:
+    """The answer cut at its markers: the last body of each section, and the repeated ones in order."""
+
+    body: dict[str, str] = field(default_factory=dict)
+    files: dict[str, FileState] = field(default_factory=dict)
+    rc: dict[str, str] = field(default_factory=dict)
+    kernels: list[KernelDirectory] = field(default_factory=list)
+    unwritable: set[str] = field(default_factory=set)
+    services: dict[str, str] = field(default_factory=dict)
+    appliance: str = ""
+
+
+def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
+    """Read what ``read_script(token)`` printed.
+
+    Raises ``RemoteError`` when the answer is cut short or makes no sense, ``HostRefused`` when the host is neither
+    FreeBSD nor Linux.  ``host`` only names the place in errors.
+    """
+    found = _Sections()
+    for head, body in _cut(answer.decode("utf-8", "surrogateescape"), token):
+        _sort_in(found, head, body)
+    if "begin" not in found.body or "end" not in found.body:
+        start = printable(answer[-200:].decode("utf-8", "replace").strip()) or "nothing"
+        raise RemoteError(
+            f"the host's answer is incomplete; it ends with: {start}",
+            place=host,
+            remedy="log in by hand and see whether /bin/sh works there",
+        )
+    try:
+        system, hostname, kernel_release, machine = found.body["begin"].split(maxsplit=3)
+        uid = int(found.body.get("uid", "").strip())
+    except ValueError as error:
+        raise RemoteError("uname or id gave no usable answer", place=host) from error
+    if system == "FreeBSD":
+        return _freebsd(found, hostname, kernel_release, machine.strip(), uid)
+    if system == "Linux":
+        return _linux(found, hostname, machine.strip(), uid)
+    raise HostRefused(
+        f"this is {printable(system)}; bsdcarp manages FreeBSD and Linux",
+        place=host,
+        remedy="take the host out of the inventory",
+    )
+
+
+def _cut(text: str, token: str) -> Iterator[tuple[list[str], str]]:
+    for piece in text.split(f"\n{token} ")[1:]:
+        head, _, body = piece.partition("\n")
+        yield head.split(), body
+
+
+def _sort_in(found: _Sections, head: list[str], body: str) -> None:
+    match head:
+        case ["file", mode, path]:
+            found.files[path] = FileState(body, writable=mode == "rw")
+        case ["rc", name]:
+            found.rc[name] = body
+        case ["kernel", name, module]:
+            found.kernels.append(KernelDirectory(name, "" if module == "none" else module))
+        case ["unwritable", path]:
+            found.unwritable.add(path)
+        case ["appliance", name]:
+            found.appliance = name
+        case ["service", name]:
+            found.services[name] = body.strip()
+        case [name, *_]:
+            found.body[name] = body
+
+
+def _freebsd(found: _Sections, hostname: str, kernel_release: str, machine: str, uid: int) -> Snapshot:
+    oids = dict(line.split(": ", 1) for line in found.body.get("sysctl", "").splitlines() if ": " in line)
+    version = _RELEASE.match(kernel_release)
+    release = Release(
+        "freebsd",
+        int(version[1]) if version else 0,
+        int(version[2]) if version else -1,
+        name=f"freebsd-{kernel_release.partition('-')[0]}",
+    )
+    boottime = _BOOTTIME.search(oids.get("kern.boottime", ""))
+    rc_complete = "rc-end" in found.body
+    return Snapshot(
+        release=release,
+        osreldate=_int(oids.get("kern.osreldate"), 0),
+        hostname=hostname,
+        machine=machine,
+        uid=uid,
+        appliance=found.appliance,
+        boottime=int(boottime[1]) if boottime else 0,
+        securelevel=_int(oids.get("kern.securelevel"), -1),
+        ident=oids.get("kern.ident", ""),
+        bootfile=oids.get("kern.bootfile", ""),
+        carp=_carp_source(found),
+        sysctls=MappingProxyType(
+            {
+                name.removeprefix("net.inet.carp."): _int(value, 0)
+                for name, value in oids.items()
+                if name.startswith("net.inet.carp.")
+            }
+        ),
+        interfaces=MappingProxyType(parse_ifconfig(found.body.get("ifconfig", ""))),
+        files=MappingProxyType(found.files),
+        unwritable=frozenset(found.unwritable),
+        rc=MappingProxyType(found.rc if rc_complete else {}),
+        rc_error="" if rc_complete else _rc_error(found),
+        kernels=tuple(found.kernels),
+        sources="sources" in found.body,
+    )
+
+
+def _carp_source(found: _Sections) -> CarpSource:
+    if "carp" not in found.body:
+        return "absent"
+    loaded = {line.split()[-1] for line in found.body.get("kldstat", "").splitlines()[1:] if line.split()}
+    return "module" if loaded & {"carp.ko", "if_carp.ko"} else "static"
+
+
+def _rc_error(found: _Sections) -> str:
+    said = found.body.get("rc-begin", "").strip().splitlines()
+    return printable(said[-1]) if said else "reading rc.conf ended early"
+
+
+def _linux(found: _Sections, hostname: str, machine: str, uid: int) -> Snapshot:
+    lines = found.body.get("os-release", "").splitlines()
+    os_release = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
+    major, _, minor = os_release.get("VERSION_ID", "0").partition(".")
+    distribution = os_release.get("ID", "linux")
+    return Snapshot(
+        release=Release(
+            "linux",
+            _int(major, 0),
+            _int(minor, -1),
+            name=f"{distribution}-{os_release['VERSION_ID']}" if "VERSION_ID" in os_release else distribution,
+        ),
+        hostname=hostname,
+        machine=machine,
+        uid=uid,
+        boottime=_int(found.body.get("boottime"), 0),
+        interfaces=MappingProxyType(_ip_addresses(found.body.get("ip", ""))),
+        files=MappingProxyType(found.files),
+        unwritable=frozenset(found.unwritable),
+        services=MappingProxyType(found.services),
+    )
+
+
+def _ip_addresses(text: str) -> dict[str, NetworkInterface]:
+    """Read ``ip -j addr show`` (iproute2's JSON)."""
+    try:
+        links = json.loads(text or "[]")
+    except json.JSONDecodeError:
+        return {}
+    found: dict[str, NetworkInterface] = {}
+    for link in links:
+        name = str(link.get("ifname", ""))
+        found[name] = NetworkInterface(
+            name=name,
+            flags=frozenset(link.get("flags", ())),
+            addresses=tuple(
+                InterfaceAddress(ip_interface(f"{info['local']}/{info['prefixlen']}"))
+                for info in link.get("addr_info", ())
+                if "local" in info
+            ),
+            ether=str(link.get("address", "")),
+            status="active" if link.get("operstate") == "UP" else "",
+        )
+    return found
+
+
+def _int(text: str | None, default: int) -> int:
+    try:
+        return int((text or "").strip())
+    except ValueError:
+        return default

@@ -1,0 +1,118 @@
+# Reads one host and changes nothing on it: no temporary file, no module load, no write.
+#
+# Sent on standard input to /bin/sh -s.  Everything runs inside read_host with /dev/null as its input, so that no
+# command can eat the rest of the script, and a script that arrives cut off does nothing at all.  The caller puts two
+# assignments before it: T, a random marker that starts every section, and FILES, more files to read.
+#
+# R is the root that all paths are relative to (empty on a live host; a mounted boot environment, a jail or a lab
+# otherwise).  ifconfig is never asked for carpN by name: that alone would load if_carp.ko (recorded on FreeBSD 9.3).
+
+R=${BSDCARP_ROOT-}
+PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
+LC_ALL=C
+export PATH LC_ALL
+
+section() { printf '\n%s %s\n' "$T" "$*"; }
+
+read_file() {
+    if [ -f "$R$1" ]; then
+        if [ -w "$R$1" ]; then section file rw "$1"; else section file ro "$1"; fi
+        cat "$R$1"
+    fi
+}
+
+writable() {
+    if [ -d "$R$1" ] && [ ! -w "$R$1" ]; then section unwritable "$1"; fi
+}
+
+# shellcheck disable=SC1090,SC2034,SC2154  # sourcing whatever is there is the point, and eval assigns rc_value
+# The variables that decide about CARP at boot, as sh itself evaluates them over all files in rc's order.
+rc_variables() {
+    rc_conf_files='/etc/rc.conf /etc/rc.conf.local'
+    for rc_done in 1 2 3; do          # a file may change the list while it is read
+        rc_list=$rc_conf_files
+        for rc_file in $rc_list; do
+            if [ -r "$R$rc_file" ]; then . "$R$rc_file"; fi
+        done >&2
+        [ "$rc_list" = "$rc_conf_files" ] && break
+    done
+    for rc_name in network netif; do
+        for rc_dir in /etc /usr/local/etc; do
+            for rc_file in "$R$rc_dir/rc.conf.d/$rc_name" "$R$rc_dir/rc.conf.d/$rc_name"/*; do
+                if [ -f "$rc_file" ]; then . "$rc_file"; fi
+            done >&2
+        done
+    done
+    rc_names=$(set | sed -n -e 's/^\(ifconfig_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(ipv6_[a-z0-9_]*\)=.*/\1/p' \
+        -e 's/^\(ipv4_addrs_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(vlans_[A-Za-z0-9_]*\)=.*/\1/p' \
+        -e 's/^\(cloned_interfaces\)=.*/\1/p' -e 's/^\(kld_list\)=.*/\1/p' -e 's/^\(netif_enable\)=.*/\1/p' \
+        -e 's/^\(network_interfaces\)=.*/\1/p' -e 's/^\(rc_conf_files\)=.*/\1/p' -e 's/^\(gateway_enable\)=.*/\1/p')
+    for rc_name in $rc_names; do
+        eval "rc_value=\${$rc_name}"
+        section rc "$rc_name"
+        printf '%s' "$rc_value"
+    done
+    section rc-end
+}
+
+read_freebsd() {
+    section sysctl
+    # net.inet.carp comes last: up to FreeBSD 10 sysctl(8) stops at the first unknown name.
+    sysctl kern.osreldate kern.ident kern.bootfile kern.boottime kern.securelevel net.inet.carp 2>/dev/null
+    section kldstat
+    kldstat 2>/dev/null
+    if kldstat -q -m carp >/dev/null 2>&1; then section carp present; fi
+    section ifconfig
+    ifconfig -k -a 2>/dev/null || ifconfig -a 2>/dev/null
+    for f in /etc/rc.conf /etc/rc.conf.local /etc/sysctl.conf /etc/sysctl.conf.local /etc/sysctl.kld.d/carp.conf \
+        /boot/loader.conf /boot/loader.conf.local /boot/nextboot.conf /etc/rc.conf.d/kld $FILES; do
+        read_file "$f"
+    done
+    for f in "$R"/etc/rc.conf.d/network "$R"/etc/rc.conf.d/netif "$R"/usr/local/etc/rc.conf.d/network \
+        "$R"/usr/local/etc/rc.conf.d/netif "$R"/etc/rc.conf.d/network/* "$R"/etc/rc.conf.d/netif/* \
+        "$R"/boot/loader.conf.d/*.conf; do
+        read_file "${f#"$R"}"
+    done
+    for f in "$R"/boot/*/kernel; do
+        [ -f "$f" ] || continue
+        d=${f%/kernel}
+        module=none
+        if [ -f "$d/carp.ko" ]; then module=carp; elif [ -f "$d/if_carp.ko" ]; then module=if_carp; fi
+        section kernel "${d##*/}" $module
+    done
+    if [ -f "$R/usr/src/sys/$1/conf/GENERIC" ]; then section sources; fi
+    for f in /etc /boot /var/db; do writable "$f"; done
+    if [ -d "$R/usr/local/opnsense" ]; then section appliance OPNsense
+    elif [ -d "$R/cf/conf" ] && [ -f "$R/etc/platform" ]; then section appliance pfSense
+    elif [ -f "$R/data/freenas-v1.db" ]; then section appliance TrueNAS; fi
+    section rc-begin
+    (rc_variables) 2>&1
+}
+
+read_linux() {
+    section os-release
+    cat "$R/etc/os-release" 2>/dev/null
+    section ip
+    ip -j addr show 2>/dev/null
+    section boottime
+    sed -n 's/^btime //p' /proc/stat 2>/dev/null
+    for f in $FILES; do read_file "$f"; done
+    for f in /etc /var/lib; do writable "$f"; done
+    if command -v systemctl >/dev/null 2>&1; then
+        section service bsdcarp-carpd
+        systemctl is-active bsdcarp-carpd.service 2>/dev/null
+    fi
+}
+
+read_host() {
+    system=$(uname -s -n -r -m)
+    section begin
+    printf '%s' "$system"
+    section uid
+    id -u
+    case $system in
+        FreeBSD*) read_freebsd "${system##* }" ;;
+        Linux*) read_linux ;;
+    esac
+    section end
+}

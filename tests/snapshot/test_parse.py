@@ -1,0 +1,211 @@
+"""The reading script's answer, cut and parsed; the script itself under the real sh."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bsdcarp.errors import HostRefused, RemoteError
+from bsdcarp.snapshot import parse, read_script
+
+TOKEN = "0123456789abcdef"
+
+
+def section(head: str, body: str = "") -> str:
+    return f"\n{TOKEN} {head}\n{body}"
+
+
+def answer(system: str = "FreeBSD a 12.1-STABLE amd64", *more: str) -> bytes:
+    text = "noise from .cshrc\n" + section("begin", system) + section("uid", "0\n") + "".join(more) + section("end")
+    return text.encode()
+
+
+def test_freebsd_facts() -> None:
+    snapshot = parse(
+        answer(
+            "FreeBSD fw1 12.1-STABLE amd64",
+            section(
+                "sysctl",
+                "kern.osreldate: 1201517\nkern.ident: GENERIC\nkern.bootfile: /boot/kernel/kernel\n"
+                "kern.boottime: { sec = 1795351602, usec = 408951 } Sun Nov 22 12:46:42 2026\nkern.securelevel: -1\n"
+                "net.inet.carp.preempt: 1\nnet.inet.carp.demotion: -10\n",
+            ),
+            section("kldstat", "Id Refs Address Size Name\n 1 3 0xf 1 kernel\n 2 1 0xf 5e70 carp.ko\n"),
+            section("carp present"),
+            section("file rw /etc/rc.conf", "a=1\nno newline at the end"),
+            section("file ro /boot/loader.conf", ""),
+            section("kernel kernel carp"),
+            section("kernel kernel.old none"),
+            section("unwritable /boot"),
+            section("sources"),
+            section("rc-begin"),
+            section("rc ifconfig_em0", "inet 10.0.0.1/24\nsecond line"),
+            section("rc-end"),
+        ),
+        TOKEN,
+        host="fw1",
+    )
+    assert (snapshot.release.family, snapshot.release.major, snapshot.release.minor) == ("freebsd", 12, 1)
+    assert str(snapshot.release) == "freebsd-12.1"
+    assert (snapshot.osreldate, snapshot.boottime, snapshot.securelevel) == (1201517, 1795351602, -1)
+    assert (snapshot.hostname, snapshot.machine, snapshot.ident) == ("fw1", "amd64", "GENERIC")
+    assert snapshot.carp == "module"
+    assert snapshot.sysctls == {"preempt": 1, "demotion": -10}
+    assert snapshot.text("/etc/rc.conf") == "a=1\nno newline at the end"
+    assert not snapshot.files["/boot/loader.conf"].writable
+    assert snapshot.text("/etc/absent") == ""
+    assert snapshot.rc == {"ifconfig_em0": "inet 10.0.0.1/24\nsecond line"}
+    assert [(k.name, k.module) for k in snapshot.kernels] == [("kernel", "carp"), ("kernel.old", "")]
+    assert snapshot.unwritable == {"/boot"}
+    assert snapshot.sources
+
+
+def test_carp_without_a_module_file_is_static() -> None:
+    snapshot = parse(
+        answer("FreeBSD a 9.3-RELEASE amd64", section("carp present"), section("kldstat", "Id\n1 1 0xf 1 kernel\n")),
+        TOKEN,
+        host="a",
+    )
+    assert snapshot.carp == "static"
+
+
+def test_an_rc_conf_that_does_not_parse_is_told_in_sh_words() -> None:
+    snapshot = parse(
+        answer("FreeBSD a 12.1 amd64", section("rc-begin", "/etc/rc.conf: 15: Syntax error: \x1b[31mEOF\n")),
+        TOKEN,
+        host="a",
+    )
+    assert snapshot.rc == {}
+    assert snapshot.rc_error == "/etc/rc.conf: 15: Syntax error: \\e[31mEOF"
+
+
+def test_linux_facts() -> None:
+    addresses = (
+        '[{"ifname":"eth0","flags":["BROADCAST","UP"],"address":"02:00:00:00:00:01","operstate":"UP",'
+        '"addr_info":[{"family":"inet","local":"10.0.0.2","prefixlen":24},{"family":"none"}]}]'
+    )
+    snapshot = parse(
+        answer(
+            "Linux deb1 6.1.0-18-amd64 x86_64",
+            section("os-release", 'ID=debian\nVERSION_ID="12"\n'),
+            section("ip", addresses),
+            section("boottime", "1795351602\n"),
+            section("service bsdcarp-carpd", "inactive\n"),
+        ),
+        TOKEN,
+        host="deb1",
+    )
+    assert str(snapshot.release) == "debian-12"
+    assert snapshot.release.family == "linux"
+    assert [str(a.interface) for a in snapshot.interfaces["eth0"].addresses] == ["10.0.0.2/24"]
+    assert snapshot.services == {"bsdcarp-carpd": "inactive"}
+
+
+@pytest.mark.parametrize(
+    ("cut", "error", "words"),
+    [
+        (b"", RemoteError, "ends with: nothing"),
+        (b"csh: no match\n", RemoteError, "no match"),
+        (answer()[:-20], RemoteError, "incomplete"),
+        (answer("SunOS a 5.11 i86pc"), HostRefused, "this is SunOS"),
+        (answer("FreeBSD"), RemoteError, "no usable answer"),
+    ],
+)
+def test_answers_that_are_none_are_told_in_one_line(cut: bytes, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words) as caught:
+        parse(cut, TOKEN, host="h")
+    assert str(caught.value).startswith("h: ")
+    assert "\n" not in str(caught.value)
+
+
+def run_script(root: Path, tools: Path, *more: str) -> bytes:
+    environment = {"BSDCARP_ROOT": str(root), "BSDCARP_PATH": str(tools), "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["/bin/sh", "-s"], input=read_script(TOKEN, more), env=environment, capture_output=True, check=True, timeout=20
+    )
+    return done.stdout
+
+
+def tool(directory: Path, name: str, text: str) -> None:
+    directory.mkdir(exist_ok=True)
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def freebsd(tmp_path: Path) -> tuple[Path, Path]:
+    """A root directory and tools that answer as a FreeBSD host would."""
+    root, tools = tmp_path / "root", tmp_path / "tools"
+    for directory in ("etc/rc.conf.d", "boot/kernel", "var/db", "usr/src/sys/amd64/conf"):
+        (root / directory).mkdir(parents=True)
+    tool(tools, "uname", "echo FreeBSD fw1 14.2-RELEASE amd64")
+    tool(tools, "id", "echo 0")
+    tool(tools, "sysctl", "echo kern.osreldate: 1402000")
+    tool(tools, "kldstat", 'if [ "$1" = -q ]; then exit 1; fi; echo Id Refs Address Size Name')
+    tool(tools, "ifconfig", 'case $1 in -k) exit 1 ;; -a) echo "em0: flags=1<UP,MULTICAST>" ;; *) exit 9 ;; esac')
+    return root, tools
+
+
+def test_the_script_reads_files_and_lets_sh_evaluate_rc_conf(freebsd: tuple[Path, Path]) -> None:
+    root, tools = freebsd
+    (root / "etc/rc.conf").write_bytes(
+        b'ifconfig_em0="inet 10.0.0.1/24"\nx=7\nifconfig_em0_alias0="v $x"\necho loud\n\xff'
+    )
+    (root / "etc/rc.conf.local").write_text("cloned_interfaces='lo1 it'\\''s'\n")
+    (root / "etc/rc.conf.d/network").write_text('ifconfig_em0="late"\n')
+    (root / "boot/kernel/kernel").touch()
+    (root / "boot/kernel/carp.ko").touch()
+    (root / "usr/src/sys/amd64/conf/GENERIC").touch()
+    (root / "var/db/note").write_text("extra")
+    before = sorted(p for p in root.rglob("*"))
+    snapshot = parse(run_script(root, tools, "/var/db/note"), TOKEN, host="fw1")
+    assert snapshot.rc["ifconfig_em0"] == "late"
+    assert snapshot.rc["ifconfig_em0_alias0"] == "v 7"
+    assert snapshot.rc["cloned_interfaces"] == "lo1 it's"
+    assert snapshot.rc_error == ""
+    assert snapshot.text("/etc/rc.conf").endswith("\udcff")
+    assert snapshot.text("/var/db/note") == "extra"
+    assert list(snapshot.interfaces) == ["em0"]
+    assert [(k.name, k.module) for k in snapshot.kernels] == [("kernel", "carp")]
+    assert snapshot.carp == "absent"
+    assert sorted(p for p in root.rglob("*")) == before
+
+
+def test_a_syntax_error_in_rc_conf_does_not_end_the_reading(freebsd: tuple[Path, Path]) -> None:
+    root, tools = freebsd
+    (root / "etc/rc.conf").write_text('a="unbalanced\n')
+    snapshot = parse(run_script(root, tools), TOKEN, host="fw1")
+    assert "nterminated" in snapshot.rc_error or "yntax" in snapshot.rc_error or "EOF" in snapshot.rc_error
+    assert snapshot.text("/etc/rc.conf") == 'a="unbalanced\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("usr/local/opnsense/", "OPNsense"), ("data/freenas-v1.db", "TrueNAS"), ("etc/platform", "pfSense")],
+)
+def test_appliances_are_recognised(freebsd: tuple[Path, Path], path: str, name: str) -> None:
+    root, tools = freebsd
+    target = root / path
+    if path.endswith("/"):
+        target.mkdir(parents=True)
+    else:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.touch()
+    if name == "pfSense":
+        (root / "cf/conf").mkdir(parents=True)
+    assert parse(run_script(root, tools), TOKEN, host="h").appliance == name
+
+
+def test_a_script_that_arrives_cut_off_does_nothing(freebsd: tuple[Path, Path]) -> None:
+    root, tools = freebsd
+    whole = read_script(TOKEN)
+    environment = {"BSDCARP_ROOT": str(root), "BSDCARP_PATH": str(tools), "PATH": os.environ["PATH"]}
+    for length in (len(whole) // 3, len(whole) - 25):
+        done = subprocess.run(
+            ["/bin/sh", "-s"], input=whole[:length], env=environment, capture_output=True, check=False
+        )
+        assert done.stdout == b""
