@@ -1,0 +1,9 @@
+"""Desired x Snapshot -> Plan: what has to change on one host, in order, with how it looks and how it is undone."""
+
+from __future__ import annotations
+
+from bsdcarp.plan.change import FileChange, LiveChange, Plan
+from bsdcarp.plan.command import Command
+from bsdcarp.plan.make import plan
+
+__all__ = ["Command", "FileChange", "LiveChange", "Plan", "plan"]

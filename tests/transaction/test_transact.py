@@ -1,0 +1,310 @@
+"""The transaction script under the real sh, on a directory tree: all of it, or nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bsdcarp.errors import TextFileError
+from bsdcarp.model import Secret
+from bsdcarp.plan import FileChange, LiveChange, Plan
+from bsdcarp.plan.command import command
+from bsdcarp.transaction import Outcome, read_outcome, transaction_script
+from bsdcarp.transaction.cksum import cksum
+
+TOKEN = "feedfacefeedface"
+NAME = "tx-20261122-120000-feedfa"
+
+
+class Tree:
+    """A host's root directory, its tools, and a way to run a plan on it."""
+
+    def __init__(self, base: Path) -> None:
+        self.root, self.tools = base / "a root", base / "tools"
+        for directory in ("etc", "boot", "var/db", "var/run"):
+            (self.root / directory).mkdir(parents=True)
+        self.tools.mkdir()
+        self.tool("id", "echo 0")
+        self.tool("tell", f'echo "$@" >>"{base}/told"; [ "$1" != fail ]')
+        self.told_file = base / "told"
+
+    def tool(self, name: str, text: str) -> None:
+        path = self.tools / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+
+    def write(self, path: str, text: str, mode: int = 0o644) -> Path:
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode("utf-8", "surrogateescape"))
+        target.chmod(mode)
+        return target
+
+    def read(self, path: str) -> str:
+        return (self.root / path.lstrip("/")).read_bytes().decode("utf-8", "surrogateescape")
+
+    @property
+    def told(self) -> list[str]:
+        return self.told_file.read_text().splitlines() if self.told_file.exists() else []
+
+    def environment(self) -> dict[str, str]:
+        return {"BSDCARP_ROOT": str(self.root), "BSDCARP_PATH": str(self.tools), "PATH": os.environ["PATH"]}
+
+    def run(self, plan: Plan, before: str = "") -> Outcome:
+        script = before.encode() + transaction_script(plan, token=TOKEN, name=NAME, owner="me@here")
+        done = subprocess.run(
+            ["/bin/sh", "-s"], input=script, env=self.environment(), capture_output=True, check=False, timeout=30
+        )
+        assert done.stderr == b"", done.stderr
+        return read_outcome(done.stdout, TOKEN, plan)
+
+    def files(self) -> dict[str, bytes]:
+        """Everything but the transaction's own state."""
+        return {
+            str(p.relative_to(self.root)): p.read_bytes()
+            for p in sorted(self.root.rglob("*"))
+            if p.is_file() and "var/db/bsdcarp" not in str(p)
+        }
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    return Tree(tmp_path)
+
+
+def live(*words: str, undo: tuple[str, ...] = ()) -> LiveChange:
+    return LiveChange("why", command("tell", *words), (command("tell", *undo),) if undo else ())
+
+
+def test_files_change_and_commands_run_in_order(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n", mode=0o600)
+    tree.write("/etc/old", "x")
+    plan = Plan(
+        "h",
+        (
+            FileChange("/etc/rc.conf", "a=1\n", "a=2\nb='it'\"'\"'s'\n"),
+            FileChange("/etc/old", "x", None),
+            FileChange("/usr/src/sys/amd64/conf/CARP", None, "ident CARP"),
+        ),
+        (live("one", "two words"), live("three", "$(reboot)`x`;")),
+    )
+    outcome = tree.run(plan)
+    assert outcome.good, outcome
+    assert outcome.files == ("/etc/rc.conf", "/etc/old", "/usr/src/sys/amd64/conf/CARP")
+    assert outcome.live == 2
+    assert tree.read("/etc/rc.conf") == "a=2\nb='it'\"'\"'s'\n"
+    assert (tree.root / "etc/rc.conf").stat().st_mode & 0o777 == 0o600
+    assert not (tree.root / "etc/old").exists()
+    assert tree.read("/usr/src/sys/amd64/conf/CARP") == "ident CARP"
+    assert tree.told == ["one two words", "three $(reboot)`x`;"]
+    assert not list(tree.root.rglob("*.bsdcarp-*"))
+    assert not (tree.root / "var/run/bsdcarp.lock").exists()
+
+
+def test_the_old_files_are_kept_under_the_transaction_for_root_alone(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "secret=1\n")
+    tree.run(Plan("h", (FileChange("/etc/rc.conf", "secret=1\n", "secret=2\n"),)))
+    state = tree.root / "var/db/bsdcarp"
+    assert (state / NAME / "etc/rc.conf").read_text() == "secret=1\n"
+    assert state.stat().st_mode & 0o777 == 0o700
+
+
+def test_twenty_transactions_are_kept(tree: Tree) -> None:
+    for number in range(25):
+        (tree.root / f"var/db/bsdcarp/tx-20250101-{number:06}-aaaaaa").mkdir(parents=True)
+    assert tree.run(Plan("h", (FileChange("/etc/new", None, "x\n"),))).good
+    kept = sorted(p.name for p in (tree.root / "var/db/bsdcarp").iterdir())
+    assert len(kept) == 20
+    assert NAME in kept
+    assert "tx-20250101-000000-aaaaaa" not in kept
+
+
+def test_a_symbolic_link_stays_one(tree: Tree) -> None:
+    tree.write("/etc/real.conf", "a\n")
+    (tree.root / "etc/link.conf").symlink_to("real.conf")
+    assert tree.run(Plan("h", (FileChange("/etc/link.conf", "a\n", "b\n"),))).good
+    assert (tree.root / "etc/link.conf").is_symlink()
+    assert tree.read("/etc/real.conf") == "b\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "there", "words"),
+    [("a\n", "b\n", "changed since"), (None, "b\n", "appeared since"), ("a\n", None, "went away since")],
+)
+def test_a_file_that_changed_since_the_plan_stops_everything(
+    tree: Tree, before: str | None, there: str | None, words: str
+) -> None:
+    tree.write("/etc/first", "1")
+    if there is not None:
+        tree.write("/etc/x", there)
+    was = tree.files()
+    plan = Plan("h", (FileChange("/etc/first", "1", "2"), FileChange("/etc/x", before, "c\n")), (live("never"),))
+    outcome = tree.run(plan)
+    assert outcome.state == "untouched"
+    assert words in outcome.reason
+    assert tree.files() == was
+    assert tree.told == []
+
+
+def test_an_rc_conf_that_would_not_parse_is_never_put_in_place(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    was = tree.files()
+    outcome = tree.run(Plan("h", (FileChange("/etc/rc.conf", "a=1\n", 'a="1\n'),)))
+    assert outcome.state == "untouched"
+    assert "would not parse" in outcome.reason
+    assert tree.files() == was
+
+
+def test_a_full_disk_leaves_everything_as_it_was(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    was = tree.files()
+    big = "".join(f"line{n}={n}\n" for n in range(2000))
+    # A file size limit of 4 blocks fails like a disk that fills up while the new file is written.
+    outcome = tree.run(Plan("h", (FileChange("/etc/rc.conf", "a=1\n", big),), (live("never"),)), before="ulimit -f 4\n")
+    assert outcome.state == "untouched"
+    assert "disk full" in outcome.reason
+    assert tree.files() == was
+    assert tree.told == []
+
+
+def test_a_read_only_directory_is_refused_before_any_change(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    tree.tool("mkdir", 'case "$*" in *lock*) exit 1 ;; esac; exec /bin/mkdir "$@"')
+    was = tree.files()
+    outcome = tree.run(Plan("h", (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"),)))
+    assert outcome.state == "untouched"
+    assert "read-only" in outcome.reason
+    assert tree.files() == was
+
+
+def test_a_failing_command_takes_everything_back_in_reverse(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    was = tree.files()
+    plan = Plan(
+        "h",
+        (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"), FileChange("/etc/new", None, "n\n")),
+        (
+            live("one", undo=("undo-one",)),
+            live("two", undo=("undo-two",)),
+            live("fail", undo=("undo-three",)),
+            live("4"),
+        ),
+    )
+    outcome = tree.run(plan)
+    assert outcome.state == "undone"
+    assert outcome.reason.startswith("tell fail: status 1")
+    assert tree.files() == was
+    assert tree.told == ["one", "two", "fail", "undo-three", "undo-two", "undo-one"]
+
+
+def test_an_undo_that_fails_itself_is_said_loudly(tree: Tree) -> None:
+    plan = Plan("h", (), (live("one", undo=("fail", "undo")), live("fail")))
+    outcome = tree.run(plan)
+    assert outcome.state == "broken"
+    assert "live-1" in outcome.reason
+
+
+def test_a_move_that_fails_midway_restores_what_was_moved(tree: Tree) -> None:
+    tree.write("/etc/one", "1")
+    tree.write("/etc/two", "2")
+    was = tree.files()
+    tree.tool(
+        "mv",
+        'case "$3" in */two) [ -e "$0.off" ] || { : >"$0.off"; echo "mv: $3: Read-only"; exit 1; } ;; esac; exec /bin/mv "$@"',
+    )
+    outcome = tree.run(Plan("h", (FileChange("/etc/one", "1", "11"), FileChange("/etc/two", "2", "22")), (live("no"),)))
+    assert outcome.state == "undone"
+    assert "cannot replace /etc/two" in outcome.reason
+    assert tree.files() == was
+    assert tree.told == []
+
+
+def test_a_password_in_a_failing_commands_words_is_masked(tree: Tree) -> None:
+    tree.tool("ifconfig", 'echo "ifconfig: bad $*"; exit 1')
+    plan = Plan("h", (), (LiveChange("w", command("ifconfig em0 vhid 1 pass", Secret("hunter2")), ()),))
+    outcome = tree.run(plan)
+    assert outcome.state == "undone"
+    assert "hunter2" not in outcome.reason
+    assert "********" in outcome.reason
+
+
+def test_only_root_gets_in(tree: Tree) -> None:
+    tree.tool("id", "echo 1001")
+    outcome = tree.run(Plan("h", (FileChange("/etc/x", None, "x"),)))
+    assert (outcome.state, outcome.reason) == ("untouched", "not root")
+
+
+def test_a_held_lock_names_its_owner_and_nothing_happens(tree: Tree) -> None:
+    lock = tree.root / "var/run/bsdcarp.lock"
+    lock.mkdir()
+    (lock / "owner").write_text("ana@desk since noon\n")
+    outcome = tree.run(Plan("h", (FileChange("/etc/x", None, "x"),)))
+    assert (outcome.state, outcome.reason) == ("locked", "ana@desk since noon")
+    assert lock.is_dir()
+
+
+def test_a_script_cut_off_anywhere_does_nothing(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    was = tree.files()
+    plan = Plan("h", (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"),), (live("one"),))
+    whole = transaction_script(plan, token=TOKEN, name=NAME, owner="me")
+    for part in range(1, 12):
+        cut = whole[: whole.rindex(b"transact <") * part // 11]
+        subprocess.run(["/bin/sh", "-s"], input=cut, env=tree.environment(), capture_output=True, check=False)
+        assert tree.files() == was
+    assert tree.told == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_once_begun_it_finishes_whatever_signal_comes(tree: Tree, number: signal.Signals) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    tree.tool("slow", "sleep 0.5")
+    plan = Plan("h", (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"),), (LiveChange("w", command("slow")), live("after")))
+    script = transaction_script(plan, token=TOKEN, name=NAME, owner="me")
+    with subprocess.Popen(
+        ["/bin/sh", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=tree.environment()
+    ) as sh:
+        assert sh.stdin
+        assert sh.stdout
+        sh.stdin.write(script)
+        sh.stdin.close()
+        while b"file /etc/rc.conf" not in sh.stdout.readline():
+            time.sleep(0.01)
+        sh.send_signal(number)
+        sh.stdout.close()  # the session is gone as well
+        assert sh.wait(timeout=10) in (0, 1)
+    assert tree.read("/etc/rc.conf") == "a=2\n"
+    assert tree.told == ["after"]
+
+
+def test_nul_bytes_are_refused_before_anything_is_sent() -> None:
+    with pytest.raises(TextFileError, match="NUL"):
+        transaction_script(Plan("h", (FileChange("/x", None, "a\0b"),)), token=TOKEN, name=NAME, owner="me")
+
+
+def test_an_answer_that_ends_early_is_lost() -> None:
+    assert read_outcome(f"\n{TOKEN} begin\n".encode(), TOKEN, Plan("h")).state == "lost"
+
+
+@given(st.binary(max_size=3000).filter(lambda data: b"\0" not in data))
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_arrives_byte_for_byte(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    tree = Tree(tmp_path_factory.mktemp("tree"))
+    text = data.decode("utf-8", "surrogateescape")
+    outcome = tree.run(Plan("h", (FileChange("/etc/x", None, text),)))
+    assert outcome.good, outcome
+    assert (tree.root / "etc/x").read_bytes() == data
+
+
+@given(st.binary(max_size=2000))
+@settings(max_examples=40, deadline=None)
+def test_cksum_is_that_of_posix(data: bytes) -> None:
+    done = subprocess.run(["cksum"], input=data, capture_output=True, check=True)
+    assert done.stdout.decode().split() == cksum(data).split()
