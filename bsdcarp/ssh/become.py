@@ -1,0 +1,155 @@
+"""Becoming root on a host where the login is somebody else: what is executed, what is said, what went wrong.
+
+Nothing here does I/O.  The login shell may be csh (FreeBSD up to 13), so every exec string means the same to csh and
+sh: no ``$``, ``!``, ``2>&1`` or backquote outside what only /bin/sh sees, and random hexadecimal words as markers.
+The script never is an argument.
+
+==========================  =============================================================================
+none                        ``/bin/sh -s``
+sudo, doas                  ``sudo -n /bin/sh -s``, ``doas -n /bin/sh -s``
+sudo with a password        ``sudo -S``; the password goes to its prompt and nowhere else: where sudo does not ask
+                            (NOPASSWD, or it remembers), the shell's ready mark comes instead and it is not sent
+doas with a password, su    a terminal, since these read passwords from nothing else; see ``bsdcarp.ssh.terminal``
+==========================  =============================================================================
+
+What a script starts and leaves running must leave its terminal too (daemon(8), setsid(1)): with a terminal, the end
+of the script hangs up on it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass, field
+
+from bsdcarp.errors import SshError
+from bsdcarp.model import BecomeMethod, Secret
+from bsdcarp.ssh import terminal
+from bsdcarp.ssh.refusals import refusal
+from bsdcarp.ssh.result import Result, RunFailed
+
+__all__ = ["Become", "Invocation"]
+
+
+@dataclass(frozen=True, slots=True)
+class Become:
+    """How a login becomes root.  Raises ``SshError`` for a password no prompt could take."""
+
+    method: BecomeMethod = "none"
+    password: Secret | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.password is not None and re.search(r"[\0\r\n\x03\x04]", self.password.reveal()):
+            raise SshError(
+                "the become password holds a line end or a control character", remedy="no prompt could take it"
+            )
+
+    def invocation(self, script: bytes) -> Invocation:
+        """Return how to run ``script`` as root, with fresh markers."""
+        return Invocation(self, script, mark=secrets.token_hex(16), prompt=secrets.token_hex(16))
+
+
+@dataclass(slots=True)
+class Invocation:
+    """One script on its way to root's shell.
+
+    The exchange executes ``command`` (on a terminal if ``terminal``), asks ``reply`` what to say until it returns
+    None while ``waits``, sends ``payload`` and the end of input, and hands what came back to ``result``.
+    """
+
+    become: Become
+    script: bytes
+    mark: str
+    prompt: str
+    waits: bool = field(init=False)
+    """Whether root's shell has to be ready before the payload may go."""
+    _answered: bool = False
+
+    def __post_init__(self) -> None:
+        self.waits = self.become.password is not None or self.become.method == "su"
+        if self.become.method == "none":
+            self.waits = False
+
+    @property
+    def terminal(self) -> bool:
+        return self.waits and self.become.method != "sudo"
+
+    @property
+    def command(self) -> str:
+        """The exec string."""
+        match self.become.method:
+            case "none":
+                return "/bin/sh -s"
+            case "sudo" if self.waits:
+                # The shell says that it is there before it reads anything, so the password cannot end up in it.
+                return f"sudo -S -p {self.prompt} /bin/sh -c 'echo; echo {self.mark}; exec /bin/sh -s'"
+            case "doas" if self.waits:
+                return f"doas /bin/sh -c '{self._opening}'"
+            case "su":
+                return f"su root -c '/bin/sh -c \"{self._opening}\"'"
+            case method:
+                return f"{method} -n /bin/sh -s"
+
+    @property
+    def _opening(self) -> str:
+        return terminal.opening(self.mark, self.script)
+
+    @property
+    def payload(self) -> bytes:
+        """What goes to root's shell: the script, after something that marks where its output begins."""
+        if self.terminal:
+            return terminal.payload(self.mark, self.script)
+        return f"echo; echo {self.mark}; echo >&2; echo {self.mark} >&2\n".encode() + self.script
+
+    def reply(self, stdout: bytes, stderr: bytes) -> bytes | None:
+        """Given all that was said so far: None once root's shell is ready, else what to send now (often nothing).
+
+        Raises ``SshError`` when the password is refused or missing.
+        """
+        if _line(self.mark).search(stdout):
+            return None
+        asked = terminal.prompts(stdout) if self.terminal else stderr.count(self.prompt.encode())
+        if asked > self._answered:
+            if self.become.password is None:
+                raise SshError(
+                    f"{self.become.method} asks for a password and none was given",
+                    remedy="give 'become' a password in the inventory",
+                )
+            if self._answered:
+                raise refusal(self.become.method, self._said(stdout, stderr), asked=True)
+            self._answered = True
+            return self.become.password.reveal().encode("utf-8", "surrogateescape") + b"\n"
+        return b""
+
+    def result(self, stdout: bytes, stderr: bytes, status: int) -> Result:
+        """Return the script's own output and status.
+
+        Raises ``RunFailed`` if root's shell was there but did not live to tell, another ``SshError`` if it never was.
+        """
+        ready = _line(self.mark).split(stdout, maxsplit=1)[1:]
+        if self.terminal:
+            if (found := terminal.result(self.mark, stdout)) is not None:
+                return found
+        else:
+            # With sudo -S the mark comes twice on standard output: from the shell that waited, and from the script's.
+            out = _line(self.mark).split(ready[0], maxsplit=1)[1:] if ready and self.waits else ready
+            err = _line(self.mark).split(stderr, maxsplit=1)[1:]
+            if out:
+                return Result(status, out[0], err[0] if err else stderr)
+        if ready:
+            raise RunFailed("root's shell ended before the script did", remedy="see what killed it there", sent=True)
+        raise refusal(self.become.method, self._said(stdout, stderr), asked=self._answered)
+
+    def _said(self, stdout: bytes, stderr: bytes) -> str:
+        # The login shell's own noise goes to standard output; sudo and doas complain on standard error.
+        text = (stdout if self.terminal else stderr or stdout).decode("utf-8", "replace")
+        for word in (self.mark, self.prompt):
+            text = text.replace(word, "")
+        if self.become.password:
+            text = text.replace(self.become.password.reveal(), "********")
+        return text
+
+
+def _line(mark: str) -> re.Pattern[bytes]:
+    # A whole line: an error message that quotes the command does not count.
+    return re.compile(rb"(?:^|\n)" + mark.encode() + rb"\r?\n")

@@ -1,0 +1,85 @@
+"""A connection to one host: made hop by hop, used for a few scripts, closed whatever happens."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from bsdcarp.errors import SshError
+from bsdcarp.ssh.become import Become
+from bsdcarp.ssh.result import Result, RunFailed
+from bsdcarp.ssh.target import SshTarget
+
+if TYPE_CHECKING:
+    from bsdcarp.ssh.transport import Transport
+
+__all__ = ["Session", "connect"]
+
+# sshd drops connections at random from the tenth that has not logged in yet (MaxStartups 10:30:100 in
+# sshd_config(5)), which a fleet behind one jump host would run into.
+_STRANGERS = 8
+_gates: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_STRANGERS))
+
+
+class Session:
+    """A logged-in connection; ``connect`` makes it.  One thread runs scripts on it; any thread may close it."""
+
+    def __init__(self, target: SshTarget, transport: Transport, close: Callable[[], None]) -> None:
+        self.target = target
+        self._transport = transport
+        self._close = close
+
+    def run(self, script: bytes, *, timeout: float, become: Become | None = None) -> Result:
+        """Feed ``script`` to /bin/sh as the login, or as root by ``become``, and return what came of it.
+
+        The script arrives on the shell's standard input as it is, whatever the login shell is.  ``timeout`` is in
+        seconds and counts from now; when it is over the connection is closed, though the host may go on.  Raises
+        ``RunFailed`` (an ``SshError``), whose ``sent`` tells whether the host may have acted.
+        """
+        from bsdcarp.ssh.exchange import Exchange
+
+        try:
+            exchange = Exchange(self._transport, (become or Become()).invocation(script), timeout=timeout)
+            return exchange.run()
+        except RunFailed as failure:
+            failure.place = failure.place or self.target.name
+            # What is left of the exchange would be in the way of the next.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End the connection and everything it needed.  May be called again."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def connect(target: SshTarget) -> Session:
+    """Connect to ``target`` through its jump hosts and log in with a key; every hop's host key is verified.
+
+    Raises ``SshError`` for whatever stands in the way.  No password is ever used to log in.
+    """
+    from bsdcarp.ssh.dial import dial, translated
+    from bsdcarp.ssh.login import log_in
+    from bsdcarp.ssh.transport import handshake
+
+    transport: Transport | None = None
+    with contextlib.ExitStack() as stack:
+        for hop in (*target.jumps, target):
+            with translated(hop, target) as proxies, _gates[hop.endpoint]:
+                transport = handshake(dial(hop, transport, stack, proxies), hop)
+                stack.callback(transport.shut)
+                log_in(transport, hop)
+        if transport is None:
+            raise SshError("there is no hop to connect to", place=target.name)
+        return Session(target, transport, stack.pop_all().close)

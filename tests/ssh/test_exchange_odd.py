@@ -1,0 +1,154 @@
+"""Servers that do what OpenSSH does not: refuse to run a command, never reply, take nothing, vanish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import paramiko
+import pytest
+from odd_server import Odd, odd_server, odd_target
+
+from bsdcarp.model import Secret
+from bsdcarp.ssh import Become, Result, RunFailed, connect, exchange
+from bsdcarp.ssh.target import SshTarget
+
+Target = Callable[[int], SshTarget]
+
+
+@pytest.fixture
+def target(known_hosts: Path, keys: Path) -> Target:
+    return lambda port: odd_target(port, known_hosts, keys / "host_ed25519", keys / "user_ed25519")
+
+
+def mark(channel: paramiko.Channel) -> bytes:
+    """The marker that the payload begins with."""
+    said = b""
+    while said.count(b"\n") < 1:
+        said += channel.recv(65536)
+    return said.split(b";")[1].split()[1]
+
+
+def test_a_command_refused_is_told(target: Target, keys: Path) -> None:
+    class Refusing(Odd):
+        def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+            return False
+
+    with (
+        odd_server(Refusing(), keys / "host_ed25519") as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match="sshd refuses to run a command") as caught,
+    ):
+        session.run(b"echo\n", timeout=10)
+    assert not caught.value.sent
+
+
+def test_a_command_that_is_never_answered_is_given_up(target: Target, keys: Path) -> None:
+    class Mute(Odd):
+        def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+            time.sleep(2)
+            return True
+
+    with odd_server(Mute(), keys / "host_ed25519") as port, connect(target(port)) as session:
+        began = time.monotonic()
+        with pytest.raises(RunFailed, match=r"no answer within 0\.2 s") as caught:
+            session.run(b"echo\n", timeout=0.2)
+        assert time.monotonic() - began < 1.9
+    assert not caught.value.sent
+
+
+def test_a_session_that_is_never_opened_is_given_up(target: Target, keys: Path) -> None:
+    class Slow(Odd):
+        def check_channel_request(self, kind: str, chanid: int) -> int:
+            time.sleep(1)
+            return paramiko.common.OPEN_SUCCEEDED
+
+    with (
+        odd_server(Slow(), keys / "host_ed25519") as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed) as caught,
+    ):
+        session.run(b"echo\n", timeout=0.2)
+    assert not caught.value.sent
+
+
+def test_a_host_lost_before_it_took_the_script_has_not_acted(target: Target, keys: Path) -> None:
+    def vanish(transport: paramiko.Transport, server: Odd) -> None:
+        time.sleep(0.1)
+        transport.close()
+
+    with (
+        odd_server(Odd(), keys / "host_ed25519", vanish, prepare=no_window) as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match="the connection was lost") as caught,
+    ):
+        session.run(b"x" * 1_000_000, timeout=10)
+    assert not caught.value.sent
+    assert "had not been sent completely" in caught.value.remedy
+
+
+def no_window(transport: paramiko.Transport) -> None:
+    # As much as paramiko's server lets itself be told: 32 KiB, and nobody reads.
+    transport.default_window_size = 32768
+
+
+def test_a_script_that_is_not_taken_in_time_was_not_sent(target: Target, keys: Path) -> None:
+    with (
+        odd_server(Odd(), keys / "host_ed25519", prepare=no_window) as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match=r"no answer within 0\.3 s \(check the host's load") as caught,
+    ):
+        session.run(b"x" * 1_000_000, timeout=0.3)
+    assert not caught.value.sent
+
+
+def test_an_exit_status_without_the_end_of_the_outputs_is_a_loss(target: Target, keys: Path) -> None:
+    def vanish(transport: paramiko.Transport, server: Odd) -> None:
+        server.channels[0].send_exit_status(0)
+        time.sleep(0.1)
+        transport.close()
+
+    with (
+        odd_server(Odd(), keys / "host_ed25519", vanish) as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match="the connection was lost") as caught,
+    ):
+        session.run(b"echo\n", timeout=10)
+    assert caught.value.sent
+
+
+def test_an_end_without_status_is_a_signal(target: Target, keys: Path) -> None:
+    def die(transport: paramiko.Transport, server: Odd) -> None:
+        channel = server.channels[0]
+        channel.sendall(b"\n" + mark(channel) + b"\nout")
+        channel.close()
+
+    with odd_server(Odd(), keys / "host_ed25519", die) as port, connect(target(port)) as session:
+        assert session.run(b"echo\n", timeout=10) == Result(-1, b"out", b"")
+
+
+def test_outputs_that_end_without_anything_after_them_run_into_the_limit(target: Target, keys: Path) -> None:
+    def fall_silent(transport: paramiko.Transport, server: Odd) -> None:
+        server.channels[0].shutdown_write()
+        transport.join(5)
+
+    with (
+        odd_server(Odd(), keys / "host_ed25519", fall_silent) as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match=r"no answer within 0\.3 s") as caught,
+    ):
+        session.run(b"echo\n", timeout=0.3)
+    assert caught.value.sent
+
+
+def test_a_prompt_that_never_comes_is_given_up(target: Target, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "ASK_SECONDS", 0.2)
+    with (
+        odd_server(Odd(), keys / "host_ed25519") as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match=r"sudo neither started a shell nor refused to within 0\.2 s") as caught,
+    ):
+        session.run(b"echo\n", timeout=10, become=Become("sudo", Secret("hunter2")))
+    assert not caught.value.sent
+    assert "hunter2" not in str(caught.value)
