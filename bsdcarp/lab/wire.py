@@ -1,0 +1,164 @@
+"""Between the client programs of the sessions and the machines: one thread that answers for all machines of a lab."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shlex
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from bsdcarp.errors import LabError
+from bsdcarp.lab.client import SLOTS
+from bsdcarp.lab.machine import Machine
+from bsdcarp.lab.reply import Reply
+
+__all__ = ["CommandServer", "shell_fragment"]
+
+_IDLE_MS = 1000
+
+
+def shell_fragment(reply: Reply) -> str:
+    """Write a reply as the shell text that prints it and leaves with its status."""
+    parts = []
+    if reply.stdout:
+        parts.append(_printing(reply.stdout))
+    if reply.stderr:
+        parts.append(_printing(reply.stderr) + " >&2")
+    if reply.script:
+        parts.append(f"exec 9<&-\n{reply.script}")
+    else:
+        parts.append(f"exit {reply.status}")
+    return "\n".join(parts) + "\n"
+
+
+def _printing(data: bytes) -> str:
+    if b"\0" in data:  # no shell can hold a NUL, so these bytes are spelled out
+        return "printf '" + "".join(f"\\{octet:03o}" for octet in data) + "'"
+    return "printf %s " + shlex.quote(data.decode("utf-8", "surrogateescape"))
+
+
+class CommandServer:
+    """Serves the clients of ``machines``.  Raises :class:`LabError` when a FIFO cannot be made.
+
+    ``failed`` is told of an exception that a simulated command raised; the client then sees status 70.
+    """
+
+    def __init__(
+        self, machines: Iterable[Machine] = (), failed: Callable[[Machine, Exception], None] | None = None
+    ) -> None:
+        self._stations: dict[int, _Station] = {}
+        self._failed = failed or (lambda _machine, _error: None)
+        self._poll = select.poll()
+        self._wake_read, self._wake_write = os.pipe()
+        self._poll.register(self._wake_read, select.POLLIN)
+        self._thread: threading.Thread | None = None
+        for machine in machines:
+            self.add(machine)
+
+    def add(self, machine: Machine) -> None:
+        """Serve one more machine; before :meth:`start`."""
+        try:
+            station = _Station(machine)
+        except OSError as error:
+            raise LabError(f"cannot make a FIFO: {error.strerror}", place=str(machine.lab_directory)) from error
+        self._stations[station.request] = station
+        self._poll.register(station.request, select.POLLIN)
+
+    def start(self) -> None:
+        """Start answering."""
+        self._thread = threading.Thread(target=self._serve, name="lab commands", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop, remove the FIFOs and tell every waiting client that the machine is down."""
+        os.write(self._wake_write, b"x")
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        for station in self._stations.values():
+            station.close()
+        self._stations.clear()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _serve(self) -> None:
+        while True:
+            for ready, _event in self._poll.poll(_IDLE_MS):
+                if ready == self._wake_read:
+                    return
+                self._stations[ready].serve(self._failed)
+            for station in self._stations.values():
+                station.reclaim()
+
+
+class _Station:
+    """The FIFOs of one machine."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._directory = machine.lab_directory
+        self._answered: dict[str, Path] = {}
+        self._count = 0
+        self._directory.mkdir(parents=True, exist_ok=True)
+        for old in self._directory.iterdir():
+            old.unlink()
+        for slot in range(SLOTS):
+            os.mkfifo(self._directory / f"r.{slot}")
+        os.mkfifo(self._directory / "request")
+        self.request = os.open(self._directory / "request", os.O_RDWR | os.O_NONBLOCK)
+
+    def serve(self, failed: Callable[[Machine, Exception], None]) -> None:
+        """Answer what is waiting."""
+        try:
+            waiting = os.read(self.request, select.PIPE_BUF).decode("ascii", "replace").split()
+        except BlockingIOError:
+            return
+        self.reclaim()
+        for slot in waiting:
+            if slot.isdigit() and int(slot) < SLOTS:
+                self._answer(slot, failed)
+
+    def _answer(self, slot: str, failed: Callable[[Machine, Exception], None]) -> None:
+        try:
+            fields = (self._directory / f"q.{slot}").read_bytes().split(b"\0")[:-1]
+        except OSError:
+            return
+        name, cwd, user, *args = (field.decode("utf-8", "surrogateescape") for field in fields)
+        inside = cwd.removeprefix(str(self._machine.root)) or "/"
+        try:
+            reply = self._machine.command([name, *args], inside, user=user)
+        except Exception as error:  # noqa: BLE001  # a mistake in one simulated command must not stop the lab
+            failed(self._machine, error)
+            reply = Reply(stderr=f"{name}: the lab failed: {error!r}\n".encode(errors="backslashreplace"), status=70)
+        self._count += 1
+        file = self._directory / f"a.{self._count}"
+        file.write_bytes(shell_fragment(reply).encode("utf-8", "surrogateescape"))
+        self._tell(slot, file.name)
+        self._answered[slot] = file
+
+    def _tell(self, slot: str, line: str) -> None:
+        with contextlib.suppress(OSError):  # the client is gone
+            answer = os.open(self._directory / f"r.{slot}", os.O_WRONLY | os.O_NONBLOCK)
+            os.write(answer, f"{line}\n".encode("ascii"))
+            os.close(answer)
+
+    def reclaim(self) -> None:
+        """Free the slots whose clients have ended: nobody reads their FIFO any more."""
+        for slot, file in list(self._answered.items()):
+            try:
+                os.close(os.open(self._directory / f"r.{slot}", os.O_WRONLY | os.O_NONBLOCK))
+            except OSError:
+                del self._answered[slot]
+                file.unlink(missing_ok=True)
+                (self._directory / f"q.{slot}").unlink(missing_ok=True)
+
+    def close(self) -> None:
+        (self._directory / "request").unlink(missing_ok=True)
+        for path in self._directory.glob("q.*"):
+            self._tell(path.name.removeprefix("q."), "down")
+        os.close(self.request)
+        for path in self._directory.iterdir():
+            path.unlink(missing_ok=True)
