@@ -1,0 +1,25 @@
+"""The command line: a file per family of verbs, each short, each importing what it needs only when it runs."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run ``bsdcarp``; an error of our own is one line on standard error and its exit status, never a traceback."""
+    from bsdcarp.cli.app import app
+    from bsdcarp.errors import BsdcarpError
+
+    try:
+        app()
+    except BsdcarpError as error:
+        sys.stderr.write(f"bsdcarp: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader went away (`bsdcarp diff | head`); devnull keeps the interpreter quiet when it flushes at exit.
+        import os
+
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

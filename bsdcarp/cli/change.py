@@ -1,0 +1,157 @@
+"""Verbs that compare and change: diff and apply."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bsdcarp.cli.options import AcceptNew, Groups, Hosts, InventoryFile, Json, Parallel, SshConfig, Verbose, Yes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bsdcarp.cli.begin import Beginning
+    from bsdcarp.fleet import Fleet, HostPlan
+    from bsdcarp.fleet.results import Row
+    from bsdcarp.report.screen import Screen
+
+__all__ = ["apply", "diff"]
+
+
+def diff(
+    inventory: InventoryFile,
+    host: Hosts = None,
+    group: Groups = None,
+    ssh_config: SshConfig = None,
+    accept_new: AcceptNew = False,
+    json: Json = False,
+    parallel: Parallel = 20,
+    verbose: Verbose = 0,
+) -> None:
+    """Show what apply would change, file by file and command by command; writes nothing anywhere."""
+    from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.fleet import Fleet, Options
+
+    to = screen(json=json, verbose=verbose)
+    start = begin(inventory, to=to, hosts=host, groups=group)
+    options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
+    with Fleet(start.inventory, options) as fleet:
+        plans = _look_and_plan(fleet, start, to)
+    raise typer.Exit(_show_only(plans, to, verb="diff"))
+
+
+def apply(
+    inventory: InventoryFile,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only show what would change, like diff.")] = False,
+    yes: Yes = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Do not wait for the election; who is MASTER is not verified then.")
+    ] = False,
+    host: Hosts = None,
+    group: Groups = None,
+    ssh_config: SshConfig = None,
+    accept_new: AcceptNew = False,
+    json: Json = False,
+    parallel: Parallel = 20,
+    verbose: Verbose = 0,
+) -> None:
+    """Bring hosts into the state the inventory describes, and verify it."""
+    from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.fleet import Fleet, Options
+
+    to = screen(json=json, verbose=verbose)
+    start = begin(inventory, to=to, hosts=host, groups=group)
+    options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
+    with Fleet(start.inventory, options) as fleet:
+        plans = _look_and_plan(fleet, start, to)
+        if dry_run:
+            raise typer.Exit(_show_only(plans, to, verb="apply"))
+        from bsdcarp.report.plans import show_plans
+
+        show_plans(to.human, plans.values())
+        if not _consent(plans, to, yes=yes):
+            raise typer.Exit(1)
+        rows, findings = _apply(fleet, start, plans, to, no_wait=no_wait)
+    _report(plans, rows, findings, to)
+    from bsdcarp.fleet.results import exit_status
+
+    raise typer.Exit(exit_status(rows))
+
+
+def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, HostPlan]:
+    from bsdcarp.fleet import plan_hosts
+    from bsdcarp.report.progress import progress
+
+    with progress(to.err, "reading", len(start.hosts), verbose=to.verbose) as listener:
+        fleet.tell = listener
+        looks = fleet.look(start.hosts)
+    return plan_hosts(start.inventory, looks, start.secrets)
+
+
+def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
+    """Print plans; 0 without changes, 3 with, and the status of the worst host when one could not be planned."""
+    from bsdcarp.fleet.results import exit_status, row_of_error
+
+    errors = [row_of_error(name, entry.error) for name, entry in plans.items() if entry.error]
+    status = exit_status(errors) or (3 if any(entry.plan for entry in plans.values()) else 0)
+    if to.json:
+        from bsdcarp.report.document import dumps, plan_document
+
+        to.out.print(
+            dumps({"verb": verb, "dry_run": True, "exit": status, "hosts": plan_document(plans.values())}),
+            soft_wrap=True,
+        )
+    else:
+        from bsdcarp.report.plans import show_plans
+
+        show_plans(to.out, plans.values())
+    return status
+
+
+def _consent(plans: Mapping[str, HostPlan], to: Screen, *, yes: bool) -> bool:
+    """Ask a person at a terminal; a pipe or a job said what it wants by calling apply."""
+    import sys
+
+    if yes or to.json or not any(entry.plan for entry in plans.values()) or not sys.stdin.isatty():
+        return True
+    changing = [name for name, entry in plans.items() if entry.plan]
+    to.err.print(f"Apply this to {', '.join(changing)}? [y/N] ", end="")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _apply(
+    fleet: Fleet, start: Beginning, plans: Mapping[str, HostPlan], to: Screen, *, no_wait: bool
+) -> tuple[list[Row], tuple[object, ...]]:
+    from bsdcarp.fleet.application import apply_plans
+    from bsdcarp.report.progress import progress
+
+    changing = sum(1 for entry in plans.values() if entry.plan)
+    with progress(to.err, "applying", changing, verbose=to.verbose) as listener:
+        fleet.tell = listener
+        result = apply_plans(fleet, plans, start.secrets, wait=not no_wait)
+    return list(result.rows), result.findings
+
+
+def _report(plans: Mapping[str, HostPlan], rows: list[Row], findings: tuple[object, ...], to: Screen) -> None:
+    from bsdcarp.fleet.results import exit_status
+    from bsdcarp.model import Finding, Severity
+    from bsdcarp.report.findings import show_findings
+
+    listed = [f for f in findings if isinstance(f, Finding)]
+    if to.json:
+        from bsdcarp.report.document import dumps, finding_document, plan_document, row_document
+
+        document = {
+            "verb": "apply",
+            "exit": exit_status(rows),
+            "hosts": plan_document(plans.values()),
+            "results": row_document(rows),
+            "findings": finding_document(listed),
+        }
+        to.out.print(dumps(document), soft_wrap=True)
+        return
+    from bsdcarp.report.tables import show_summary
+
+    show_findings(to.out, [f for f in listed if f.severity is not Severity.INFO or to.verbose])
+    show_summary(to.out, rows)

@@ -1,0 +1,228 @@
+"""Sessions to hosts: one connection each, opened when first needed, closed together, at most N at work at once."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import secrets as randomness
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from bsdcarp.errors import BsdcarpError, HostRefused, SshError
+from bsdcarp.fleet.progress import Event, Listener, silent
+from bsdcarp.inventory.secrets import resolve
+from bsdcarp.model import Host, Inventory
+from bsdcarp.plan import Plan
+from bsdcarp.platforms.freebsd import kernconf_path
+from bsdcarp.platforms.linux import CARPD_CONFIG, LINUX_RECORD_PATH
+from bsdcarp.platforms.record import RECORD_PATH
+from bsdcarp.snapshot import Snapshot, parse, read_script
+from bsdcarp.ssh import Become, Session, connect
+from bsdcarp.ssh import resolve as resolve_target
+from bsdcarp.transaction import Outcome, read_outcome, transaction_script
+
+__all__ = ["Fleet", "Look", "Options"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How hosts are reached."""
+
+    ssh_config: Path | None = None
+    accept_new: bool = False
+    parallel: int = 20
+    """Hosts at work at the same time."""
+    connect_timeout: float = 10.0
+    """Seconds, for TCP, banner and login each."""
+    read_timeout: float = 30.0
+    """Seconds for reading a host."""
+    apply_timeout: float = 120.0
+    """Seconds for a transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What came of looking at one host: a snapshot, or the error that prevented it."""
+
+    host: str
+    snapshot: Snapshot | None = None
+    error: BsdcarpError | None = None
+
+
+@dataclass(slots=True)
+class _Line:
+    """One host's connection; the lock keeps two threads off the same session."""
+
+    session: Session | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Fleet:
+    """Sessions to the hosts of one inventory.  Use as a context manager; closing it ends every session."""
+
+    def __init__(self, inventory: Inventory, options: Options | None = None, listener: Listener = silent) -> None:
+        self.inventory = inventory
+        self.options = options or Options()
+        self.tell = listener
+        self._lines = {name: _Line() for name in inventory.hosts}
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every session."""
+        for line in self._lines.values():
+            session, line.session = line.session, None
+            if session:
+                with contextlib.suppress(Exception):
+                    session.close()
+
+    def stop(self) -> None:
+        """Begin nothing new; what runs on a host is left to finish."""
+        self._stopping.set()
+
+    @property
+    def stopping(self) -> bool:
+        """Whether ``stop`` was called."""
+        return self._stopping.is_set()
+
+    def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
+        """Run ``work`` on every item, at most ``parallel`` at a time.
+
+        An interrupt stops what has not begun, waits for what has, and is raised again.
+        """
+        with ThreadPoolExecutor(self.options.parallel, thread_name_prefix="host") as pool:
+            futures: list[Future[None]] = [pool.submit(work, item) for item in items]
+            try:
+                wait(futures)
+            except BaseException:
+                self.stop()
+                for future in futures:
+                    future.cancel()
+                raise
+        for future in futures:
+            future.result()
+
+    def look(self, hosts: Iterable[str]) -> dict[str, Look]:
+        """Read hosts side by side; a host that cannot be read carries its error instead."""
+        found: dict[str, Look] = {}
+
+        def one(name: str) -> None:
+            try:
+                found[name] = Look(name, snapshot=self.read(name))
+                self.tell(Event(name, "read"))
+            except BsdcarpError as error:
+                found[name] = Look(name, error=error)
+                self.tell(Event(name, "failed", str(error)))
+
+        names = list(hosts)
+        self.each(one, names)
+        return {name: found[name] for name in names if name in found}
+
+    def read(self, name: str) -> Snapshot:
+        """Read one host in one round trip.  Raises ``SshError``, ``RemoteError`` or ``HostRefused``."""
+        host = self.inventory.hosts[name]
+        token = randomness.token_hex(16)
+        script = read_script(token, (RECORD_PATH, LINUX_RECORD_PATH, CARPD_CONFIG, kernconf_path(host)))
+        self.tell(Event(name, "reading"))
+        answer = self._run(host, script, self.options.read_timeout)
+        snapshot = parse(answer, token, host=name)
+        _manageable(name, snapshot)
+        return snapshot
+
+    def transact(self, plan: Plan) -> Outcome:
+        """Put one plan into force.  Raises ``SshError``; a session lost midway is an ``Outcome`` of state ``lost``."""
+        host = self.inventory.hosts[plan.host]
+        if self.stopping:
+            return Outcome(plan.host, "untouched", "interrupted")
+        token = randomness.token_hex(16)
+        name = f"tx-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{token[:6]}"
+        owner = f"{_whoami()} since {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}"
+        script = transaction_script(plan, token=token, name=name, owner=owner)
+        self.tell(Event(plan.host, "applying"))
+        try:
+            answer = self._run(host, script, self.options.apply_timeout)
+        except SshError as error:
+            if not getattr(error, "sent", False):
+                raise
+            return Outcome(plan.host, "lost", str(error))
+        return read_outcome(answer, token, plan)
+
+    def run(self, name: str, script: bytes, *, timeout: float = 30.0) -> bytes:
+        """Run a script on one host as root and return its standard output."""
+        return self._run(self.inventory.hosts[name], script, timeout)
+
+    def forget(self, name: str) -> None:
+        """End the session to ``name``; the next use opens a new one."""
+        line = self._lines[name]
+        session, line.session = line.session, None
+        if session:
+            with contextlib.suppress(Exception):
+                session.close()
+
+    def _run(self, host: Host, script: bytes, timeout: float) -> bytes:
+        line = self._lines[host.name]
+        with line.lock:
+            if line.session is None:
+                self.tell(Event(host.name, "connecting"))
+                line.session = self._connect(host)
+            return line.session.run(script, timeout=timeout, become=self._become(host)).stdout
+
+    def _connect(self, host: Host) -> Session:
+        target = resolve_target(
+            host.name,
+            host.address,
+            user=host.user,
+            port=host.port,
+            ssh_config=self.options.ssh_config,
+            accept_new=self.options.accept_new,
+            legacy=host.legacy_ssh,
+            connect_timeout=self.options.connect_timeout,
+        )
+        return connect(target)
+
+    def _become(self, host: Host) -> Become:
+        source = host.become.password
+        password = resolve(source, base_dir=Path(self.inventory.path).parent) if source else None
+        return Become(host.become.method, password)
+
+
+def _whoami() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _manageable(name: str, snapshot: Snapshot) -> None:
+    if snapshot.appliance:
+        raise HostRefused(
+            f"{snapshot.appliance} keeps its own configuration and would overwrite what bsdcarp writes",
+            place=name,
+            remedy="configure CARP in its web interface",
+        )
+    if snapshot.uid != 0:
+        raise HostRefused(
+            "not root on this host", place=name, remedy="log in as root, or set `become:` to sudo, doas or su"
+        )
+
+
+def reachable(looks: Mapping[str, Look]) -> dict[str, Snapshot]:
+    """Return the snapshots of those hosts that could be read."""
+    return {name: look.snapshot for name, look in looks.items() if look.snapshot}

@@ -1,0 +1,51 @@
+"""How it ended, per host: plain rows, and the exit status that follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bsdcarp.errors import BsdcarpError, SshError
+
+__all__ = ["Row", "exit_status", "row_of_error"]
+
+# Which result weighs more when hosts differ: a host in an unknown or half state above all.
+_WEIGHT = {
+    "broken": 1,
+    "unknown": 1,
+    "refused": 1,
+    "undone": 6,
+    "unreachable": 5,
+    "not verified": 4,
+    "would not survive": 4,
+    "skipped": 1,
+}
+_ORDER = (1, 6, 5, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One host's result: ``changed``, ``unchanged``, ``verified``, ``would survive`` or one of the bad ones."""
+
+    host: str
+    result: str
+    detail: str = ""
+
+
+def row_of_error(host: str, error: BsdcarpError) -> Row:
+    """Return the row of a host that could not be worked on."""
+    text = str(error).removeprefix(f"{host}: ")
+    return Row(host, "unreachable" if isinstance(error, SshError) else "refused", text)
+
+
+def exit_status(rows: Iterable[Row]) -> int:
+    """Return 0 when every host is fine, otherwise the status of the worst.
+
+    A host that was skipped because of another one counts only when nothing else explains it.
+    """
+    results = {row.result for row in rows}
+    weights = {_WEIGHT[result] for result in results if result in _WEIGHT and result != "skipped"}
+    for status in _ORDER:
+        if status in weights:
+            return status
+    return 1 if "skipped" in results else 0
