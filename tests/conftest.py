@@ -1,0 +1,31 @@
+"""Options of the suite, and what every test may use."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # realhosts, judge_hosts and their like are shared by several rooms
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("bsdcarp")
+    group.addoption("--inventory", metavar="FILE", help="acceptance: run against the hosts of this inventory")
+    group.addoption("--ssh-config", metavar="FILE", help="acceptance: the ssh_config to reach them with")
+    group.addoption("--may-reboot", action="store_true", help="acceptance: a host may be rebooted")
+    group.addoption("--run-long", action="store_true", help="run the tests marked long as well")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: takes minutes; runs with --run-long (make test-all)")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--run-long"):
+        return
+    skip = pytest.mark.skip(reason="takes minutes; runs with --run-long (make test-all)")
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(skip)
