@@ -25,6 +25,7 @@ lint: $(VENV)/.tested
 
 types: $(VENV)/.tested
 	$(BIN)/mypy
+	$(BIN)/mypy tests/conftest.py
 
 unit: $(VENV)/.tested
 	$(BIN)/pytest -n 2 --cov --cov-report=term

@@ -41,14 +41,14 @@ IfAddress = IPv4Interface | IPv6Interface
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where something was written: file, 1-based line and column.  Line 0 means the file as a whole."""
+    """Where something was written: file, 1-based line and column; 0 where the file or the line as a whole is meant."""
 
     file: str = ""
     line: int = 0
     column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return ":".join(filter(None, (self.file, str(self.line or ""), str(self.column or ""))))
 
 
 NOWHERE = Place()

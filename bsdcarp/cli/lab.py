@@ -66,8 +66,8 @@ def _show(state: LabState, *, json: bool) -> None:
         return
     for one in state.hosts:
         typer.echo(f"{one.name:<16} FreeBSD {one.release:<6} {one.address:<24} 127.0.0.1 port {one.port}")
-    for skipped in state.skipped:
-        typer.echo(f"{skipped.host:<16} left out: {skipped.reason}")
+    for name, reason in state.skipped:
+        typer.echo(f"{name:<16} left out: {reason}")
     if state.running:
         typer.echo(f"\nbsdcarp diff INVENTORY --ssh-config {state.ssh_config}")
     else:

@@ -52,11 +52,9 @@ class Addressing:
         networks = self._networks(host)
         ssh = _literal(host.address)
         own: dict[str, list[IfAddress]] = {}
-        place: str | None = None
+        place = next((name for name, given in host.interfaces.items() if any(own.ip == ssh for own in given)), None)
         for interface, nets in networks.items():
             addresses: list[IfAddress] = list(host.interfaces.get(interface, ()))
-            if any(given.ip == ssh for given in addresses):
-                place = interface
             for network in nets:
                 if any(known.ip in network for known in addresses):
                     continue

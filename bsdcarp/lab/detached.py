@@ -26,6 +26,8 @@ from bsdcarp.errors import BsdcarpError, LabError
 __all__ = ["LabHost", "LabState", "lab_down", "lab_status", "run_lab_up"]
 
 _PATIENCE = 10.0
+"""Seconds a lab gets to end."""
+_LOOK = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +93,11 @@ def run_lab_up(
             skipped=tuple((skipped.host, skipped.reason) for skipped in lab.skipped),
         )
         (lab.directory / "lab.json").write_text(json.dumps(asdict(state), indent=2) + "\n")
-        with _signals_set(stop):
+        with _interrupts() as interrupted:
             yield state
-            stop.wait()
+            # Looked at again and again: a signal just before the wait would not wake it (Python runs handlers late).
+            while not interrupted and not stop.wait(_LOOK):
+                pass
     yield lab_status(directory)
 
 
@@ -159,14 +163,19 @@ def _holder(directory: Path) -> int | None:
 
 
 @contextlib.contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """Have SIGINT and SIGTERM end the lab in order; outside the main thread that is somebody else's business."""
+def _interrupts() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM; outside the main thread they are somebody else's business."""
+    received: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield received
         return
-    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
+    # The handler only takes a note: anything with a lock could meet the very thread it interrupts.
+    before = {
+        number: signal.signal(number, lambda number, _: received.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
-        yield
+        yield received
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -66,7 +66,8 @@ class Interface:
     """``driver`` is the name at attach time, which a renamed interface still shows in its options and media.
 
     ``link`` is the carrier, ``announced`` that the log has told of it since the boot.  ``nic`` is the card underneath,
-    also of a vlan interface (with ``tag``).  ``vhids`` are the CARP groups on it, in creation order (FreeBSD 10 and later).
+    also of a vlan interface (with ``tag``).  ``vhids`` are the CARP groups on it, in creation order (FreeBSD 10 and
+    later).
     """
 
     name: str

@@ -154,6 +154,8 @@ class Kernel:
         """Give an interface another name, keeping its place in the list."""
         self.printf(f"{interface.name}: changing name to '{name}'")
         old, interface.name = interface.name, name
+        for machine in interface.vhids:
+            machine.parent = machine.name = name
         for other in self.interfaces.values():
             if other.parent == old:
                 other.parent = name

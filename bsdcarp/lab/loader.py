@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 __all__ = ["LoaderConf", "parse_loader_conf", "read_loader_conf"]
 
-_ASSIGNMENT = re.compile(r"""^\s*([A-Za-z_][A-Za-z0-9_.+-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"#]*))\s*(?:#.*)?$""")
+_ASSIGNMENT = re.compile(r"""^\s*([A-Za-z_][A-Za-z0-9_.+-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"'#]*))\s*(?:#.*)?$""")
 # What every kernel directory is searched for; loader.conf(5) of FreeBSD 12.1 and, for the .d directory, 13.0.
 FILES = ("/boot/loader.conf", "/boot/loader.conf.local")
 

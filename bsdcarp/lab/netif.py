@@ -79,10 +79,17 @@ class Netif:
             self._ifconfig(name, "create", *self.conf.get(f"create_args_{variable_part(name)}").split())
         for parent in tuple(self.kernel.interfaces):
             for word in self.conf.get(f"vlans_{variable_part(parent)}").split():
-                name = f"{parent}.{word}" if word.isdigit() else word
-                arguments = self.conf.get(f"create_args_{variable_part(name)}").split()
-                extra = [] if word.isdigit() else [*arguments, "vlandev", parent]
-                self._ifconfig(name, "create", *extra)
+                if word.isdigit():
+                    self._ifconfig(f"{parent}.{word}", "create")
+                else:
+                    self._create_named_vlan(parent, word)
+
+    def _create_named_vlan(self, parent: str, name: str) -> None:
+        arguments = self.conf.get(f"create_args_{variable_part(name)}").split()
+        reply = ifconfig(self.kernel, ["vlan", "create", *arguments, "vlandev", parent], is_root=self.is_root)
+        self.err(reply.stderr.decode("utf-8", "surrogateescape"))
+        if reply.status == 0:
+            self._ifconfig(reply.stdout.decode().strip(), "name", name)
 
     def _rename(self) -> None:
         for name in tuple(self.kernel.interfaces):

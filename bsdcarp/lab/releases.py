@@ -264,6 +264,7 @@ _R104 = replace(
         lastload_script="/etc/rc.d/sysctl",
     ),
     absent_commands=frozenset(),
+    clones=("lo", "bridge", "gif", "tun", "vlan"),
     readd_keeps_role=True,
     orphan_vhid_stays=False,
     wide_routes=False,

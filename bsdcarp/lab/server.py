@@ -95,29 +95,24 @@ class _Host:
             self._down = False
         return listener
 
-    def accept(self) -> None:
+    def accept(self, listener: socket.socket) -> None:
         """Greet whoever knocked."""
-        if self.listener is None:
-            return
         try:
-            sock, peer = self.listener.accept()
+            sock, peer = listener.accept()
         except OSError:
+            # Gone again before the door was open.
             return
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        try:
-            connection = Connection(sock, self.served.algorithms)
-        except (OSError, paramiko.SSHException):
-            sock.close()
-            return
+        connection = Connection(sock, self.served.algorithms)
         for pair in self.served.keys.of(self.served.algorithms.key_types):
             connection.add_server_key(pair.key)
+        door = Door(connection, self.authorized, functools.partial(self.session, peer[1]))
         with self._lock:
             if self._down:
                 sock.close()
                 return
             self._connections = [known for known in self._connections if known.is_alive()]
             self._connections.append(connection)
-            door = Door(connection, self.authorized, functools.partial(self.session, peer[1]))
             connection.start_server(event=threading.Event(), server=door)
 
     def session(self, port: int, channel: paramiko.Channel, command: bytes, user: str) -> Session | None:
@@ -196,7 +191,7 @@ class SshServer:
         self._orders: queue.SimpleQueue[tuple[Callable[[], None], threading.Event]] = queue.SimpleQueue()
         self._bell, self._ear = socket.socketpair()
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._ear, selectors.EVENT_READ)
+        self._selector.register(self._ear, selectors.EVENT_READ, self._obey)
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="lab-accept", daemon=True)
         self._thread.start()
@@ -243,14 +238,14 @@ class SshServer:
     def _run(self) -> None:
         while not self._closing:
             for key, _ in self._selector.select():
-                if isinstance(key.data, _Host):
-                    key.data.accept()
-                else:
-                    self._ear.recv(1)
-                    what, done = self._orders.get()
-                    what()
-                    done.set()
+                key.data()
         self._selector.close()
+
+    def _obey(self) -> None:
+        self._ear.recv(1)
+        what, done = self._orders.get()
+        what()
+        done.set()
 
     def _stop(self) -> None:
         self._closing = True
@@ -258,7 +253,7 @@ class SshServer:
             self._unwatch(host)
 
     def _watch(self, host: _Host, listener: socket.socket) -> None:
-        self._selector.register(listener, selectors.EVENT_READ, host)
+        self._selector.register(listener, selectors.EVENT_READ, functools.partial(host.accept, listener))
 
     def _unwatch(self, host: _Host) -> None:
         if host.listener is not None:

@@ -68,7 +68,8 @@ class Session:
 
     def join(self, timeout: float) -> bool:
         """Wait until nothing is left; False if ``timeout`` seconds were not enough."""
-        self._thread.join(timeout)
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _run(self) -> None:
@@ -139,12 +140,8 @@ class Session:
                 self._channel.send_exit_status(status)
 
     def _drain(self, process: subprocess.Popen[bytes]) -> None:
-        if process.stdout is None or process.stderr is None:
-            return
-        send: dict[int, Callable[[bytes], None]] = {
-            process.stdout.fileno(): self._channel.sendall,
-            process.stderr.fileno(): self._channel.sendall_stderr,
-        }
+        ways = ((process.stdout, self._channel.sendall), (process.stderr, self._channel.sendall_stderr))
+        send = {stream.fileno(): write for stream, write in ways if stream is not None}
         with contextlib.suppress(OSError, EOFError), selectors.DefaultSelector() as selector:
             if self._prelude:
                 self._channel.sendall(self._prelude)

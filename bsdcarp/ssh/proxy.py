@@ -44,11 +44,9 @@ class Proxy:
 
     def complaint(self) -> str:
         """The last line the command wrote to its standard error."""
-        with contextlib.suppress(ValueError):  # closed already
-            self._complaints.seek(0)
-            lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
-            return lines[-1] if lines else ""
-        return ""
+        self._complaints.seek(0)
+        lines = self._complaints.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
 
     def close(self) -> None:
         """Close our end, end the command and wait for it.  May be called again."""

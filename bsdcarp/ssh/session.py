@@ -9,7 +9,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bsdcarp.errors import SshError
 from bsdcarp.ssh.become import Become
 from bsdcarp.ssh.result import Result, RunFailed
 from bsdcarp.ssh.target import SshTarget
@@ -73,13 +72,16 @@ def connect(target: SshTarget) -> Session:
     from bsdcarp.ssh.login import log_in
     from bsdcarp.ssh.transport import handshake
 
-    transport: Transport | None = None
     with contextlib.ExitStack() as stack:
-        for hop in (*target.jumps, target):
+
+        def reach(hop: SshTarget, through: Transport | None) -> Transport:
             with translated(hop, target) as proxies, _gates[hop.endpoint]:
-                transport = handshake(dial(hop, transport, stack, proxies), hop)
+                transport = handshake(dial(hop, through, stack, proxies), hop)
                 stack.callback(transport.shut)
                 log_in(transport, hop)
-        if transport is None:
-            raise SshError("there is no hop to connect to", place=target.name)
-        return Session(target, transport, stack.pop_all().close)
+                return transport
+
+        way: Transport | None = None
+        for hop in target.jumps:
+            way = reach(hop, way)
+        return Session(target, reach(target, way), stack.pop_all().close)

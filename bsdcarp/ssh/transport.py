@@ -169,7 +169,8 @@ def _failure(error: Exception, transport: Transport, target: SshTarget) -> SshEr
         return _silence(transport, target)
     said = transport.packetizer.preamble
     if transport.remote_version:
-        cause = f"the key exchange with {target.endpoint} failed: {str(error) or 'the connection was closed'}"
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        cause = f"the key exchange with {target.endpoint} failed: {why or 'the connection was closed'}"
         remedy = "see the host's auth.log, and MaxStartups in its sshd_config if it happens now and then"
     elif not said and isinstance(met, EOFError | OSError):
         cause = f"{target.endpoint} closed the connection before it said anything"

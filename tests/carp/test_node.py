@@ -125,6 +125,13 @@ def test_the_ttl_does_not_matter_to_a_unicast_vhid() -> None:
     assert counted(node)["carps_badttl"] == 1
 
 
+def test_the_ttl_always_matters_before_14() -> None:
+    config = Vhid(1, advskew=100, key=b"k", v4=(VIP,), peer=OTHER)
+    node = running("freebsd", 13, 2, config=config)
+    node.receive(good(config), Family.IPV4, 1.0, interface="em0", ttl=254)
+    assert counted(node)["carps_badttl"] == 1
+
+
 @given(st.sampled_from(ALL), st.binary(max_size=60), st.integers(0, 255), st.sampled_from(list(Family)))
 def test_hostile_bytes_never_raise_and_change_nothing(
     system: tuple[Any, ...], payload: bytes, ttl: int, family: Family

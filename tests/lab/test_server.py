@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,8 @@ from bsdcarp.lab.algorithms import algorithms
 from bsdcarp.lab.firstfiles import csh_noise
 from bsdcarp.lab.keys import HostKeys, KeyPair, client_keys, host_keys, known_hosts_lines
 from bsdcarp.lab.server import Served, SshServer
-from bsdcarp.lab.session import kill_marked
+from bsdcarp.lab.session import Session, kill_marked
+from bsdcarp.lab.shell import Login
 
 SHA2 = {"keys": ["rsa-sha2-512", "rsa-sha2-256"], "pubkeys": ["rsa-sha2-512", "rsa-sha2-256"]}
 
@@ -377,8 +379,30 @@ def test_a_port_that_is_taken_meanwhile_is_waited_for(rig: Rig) -> None:
 
 def test_no_port_to_be_had_is_one_clear_line(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_module, "LOOPBACK", "192.0.2.1")
-    with pytest.raises(LabError, match="cannot listen on 192.0.2.1"):
+    with pytest.raises(LabError, match=r"cannot listen on 192\.0\.2\.1"):
         rig.serve()
+
+
+def test_a_session_killed_before_it_began_runs_nothing(rig: Rig, tmp_path: Path) -> None:
+    channel = rig.connect(rig.serve()).open_session(timeout=5)
+    ended: list[Session] = []
+    start = Login("/bin/sh", ("sh", "-c", f"touch {tmp_path}/ran"))
+    session = Session(channel, start, environ={}, cwd=tmp_path, done=ended.append)
+    assert session.join(0.0)
+    session.kill()
+    session.start()
+    assert session.join(5.0)
+    assert ended == [session]
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_client_that_knocked_and_went_is_no_reason_to_stumble(rig: Rig) -> None:
+    port = rig.serve()
+    for _ in range(3):
+        knock = socket.create_connection(("127.0.0.1", port), timeout=5)
+        knock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        knock.close()
+    assert execute(rig.connect(port), "echo ok")[1] == b"ok\n"
 
 
 def test_only_processes_with_the_mark_are_killed() -> None:

@@ -17,7 +17,7 @@ from bsdcarp.lab.addressing import Addressing, client_of
 from bsdcarp.lab.config import MachinePlan, plan_machines
 from bsdcarp.lab.firstfiles import csh_noise
 from bsdcarp.lab.wiring import Link, links_of, management_link, plug
-from bsdcarp.model import Group, Host, IfAddress, Inventory, Member, PasswordSource, Release, vip
+from bsdcarp.model import Group, Host, Inventory, Member, PasswordSource, Release, vip
 
 PASSWORD = PasswordSource("plain", "secret")
 
@@ -35,9 +35,7 @@ def host(
     name: str, address: str, interface: str | None = "em0", release: str = "14.2", **interfaces: str | None
 ) -> Host:
     major, minor = release.split(".")
-    own: dict[str, IfAddress | None] = {
-        key: ip_interface(value) if value else None for key, value in interfaces.items()
-    }
+    own = {key: tuple(ip_interface(text) for text in (value or "").split()) for key, value in interfaces.items()}
     return Host(name, address, interface, Release("freebsd", int(major), int(minor)), interfaces=MappingProxyType(own))
 
 
@@ -275,6 +273,20 @@ def test_invented_addresses_are_never_used_twice() -> None:
     found = [address.ip for addresses in made for address in addresses]
     assert len(found) == len(set(found)) == 4
     assert addressing.invent(made[0][0].network) is None
+
+
+def test_all_addresses_that_the_inventory_gives_are_configured() -> None:
+    given = inventory(
+        [host("a", "10.0.0.1", em0="192.0.2.2/24 2001:db8::2/64 198.51.100.2/24", em1="10.0.0.1/8", em2=None)],
+        [group("g", 1, ["192.0.2.1/24", "10.9.0.1/8"], [("a", "em0")])],
+    )
+    variables = rc(plans(given)["a"])
+    assert variables["ifconfig_em0"] == "inet 192.0.2.2 netmask 255.255.255.0"
+    assert variables["ifconfig_em0_ipv6"] == "inet6 2001:db8::2 prefixlen 64"
+    assert variables["ifconfig_em0_alias0"] == "inet 198.51.100.2 netmask 255.255.255.0"
+    assert variables["ifconfig_em1"] == "inet 10.0.0.1 netmask 255.0.0.0"
+    assert variables["ifconfig_em2"] == "up"
+    assert variables["ifconfig_em0_alias1"].startswith("inet 10.0.0.11 ")
 
 
 def test_a_lonely_shared_address_gets_a_network_around_it() -> None:

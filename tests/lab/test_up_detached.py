@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,3 +155,42 @@ def test_a_process_that_does_not_end_is_named(
             lab_down(directory)
     assert caught.value.remedy == f"kill -9 {os.getpid()}"
     states.close()
+
+
+def test_the_new_process_is_nobodys_child_and_says_when_it_is_up(
+    inventory: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: dict[str, Any] = {"inventory": str(inventory), "directory": str(directory)}
+    order |= {"hosts": None, "releases": {}, "noise": []}
+    monkeypatch.chdir(directory.parent)
+    done: list[str] = []
+    monkeypatch.setattr(os, "setsid", lambda: done.append("setsid"))
+    monkeypatch.setattr(os, "fork", lambda: 4711)
+    assert detached._main(order, -1) == 0
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    reader, writer = os.pipe()
+
+    def end_it() -> None:
+        with os.fdopen(reader, "rb") as answer:
+            done.append(answer.read().decode())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=end_it)
+    thread.start()
+    assert detached._main(order, writer) == 0
+    thread.join()
+    assert done == ["setsid", ""]
+    assert Path.cwd() == Path("/")
+
+
+def test_the_new_process_says_what_went_wrong(
+    inventory: Path, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = {"inventory": str(inventory), "directory": str(directory), "hosts": ["nobody"], "releases": {}, "noise": []}
+    monkeypatch.chdir(directory.parent)
+    monkeypatch.setattr(os, "setsid", lambda: None)
+    monkeypatch.setattr(os, "fork", lambda: 0)
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as answer:
+        assert detached._main(order, writer) == 1
+        assert b"no host 'nobody' in the inventory" in answer.read()

@@ -44,6 +44,30 @@ def test_a_command_refused_is_told(target: Target, keys: Path) -> None:
     assert not caught.value.sent
 
 
+@pytest.mark.parametrize("politely", [True, False])
+def test_a_connection_lost_while_asking_for_a_command(target: Target, keys: Path, politely: bool) -> None:
+    class Vanishing(Odd):
+        def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+            transport = channel.get_transport()
+            if politely:
+                message = paramiko.Message()
+                message.add_byte(paramiko.common.cMSG_DISCONNECT)
+                message.add_int(2)
+                message.add_string("going down")
+                message.add_string("en")
+                transport._send_message(message)  # type: ignore[attr-defined]  # the stubs leave it out
+            transport.close()
+            return True
+
+    with (
+        odd_server(Vanishing(), keys / "host_ed25519") as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match="the connection was lost") as caught,
+    ):
+        session.run(b"echo\n", timeout=10)
+    assert not caught.value.sent
+
+
 def test_a_command_that_is_never_answered_is_given_up(target: Target, keys: Path) -> None:
     class Mute(Odd):
         def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:

@@ -89,6 +89,15 @@ def test_a_named_file_comes_before_the_agents_other_keys(
     reach(target_for(server, identities_only=False, agent=str(agent)))
 
 
+def test_keys_of_the_agent_are_offered_once(
+    start_sshd: StartSshd, target_for: TargetFor, keys: Path, agent: Path
+) -> None:
+    server = start_sshd("MaxAuthTries 3")
+    add(agent, keys / "other_ed25519", keys / "host_ecdsa", keys / "user_ed25519")
+    files = (keys / "other_ed25519", keys / "host_ecdsa")
+    reach(target_for(server, identity_files=files, identities_only=False, agent=str(agent)))
+
+
 def test_usual_names_are_found_at_home(shared_sshd: Sshd, target_for: TargetFor, keys: Path, home: Path) -> None:
     target = target_for(shared_sshd, identity_files=())
     (home / ".ssh" / "id_rsa").write_bytes((keys / "user_rsa").read_bytes())

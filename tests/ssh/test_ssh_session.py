@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -154,6 +155,20 @@ def test_a_frozen_host_is_given_up_even_while_it_takes_no_bytes(
             for child in stopped:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(child, 18)
+
+
+def test_new_keys_in_the_middle_do_not_disturb(start_sshd: StartSshd, target_for: TargetFor) -> None:
+    with connect(target_for(start_sshd("RekeyLimit 300K"))) as session:
+        result = session.run(b": " + b"x" * 700_000 + b"\nhead -c 3000000 /dev/zero\n", timeout=TIMEOUT)
+    assert (result.status, len(result.stdout)) == (0, 3000000)
+
+
+def test_a_system_without_quick_acknowledgements_will_do(
+    shared_sshd: Sshd, target_for: TargetFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(socket, "TCP_QUICKACK", raising=False)
+    with connect(target_for(shared_sshd)) as session:
+        assert session.run(b"echo here\n", timeout=TIMEOUT).stdout == b"here\n"
 
 
 def test_sessions_refused_are_named(start_sshd: StartSshd, target_for: TargetFor) -> None:

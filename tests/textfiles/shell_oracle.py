@@ -49,7 +49,9 @@ def evaluate(shell: str, texts: Sequence[str]) -> list[dict[str, str | None] | N
         for number in range(len(texts)):
             said = (out / f"o{number}").read_bytes().decode("utf-8", "surrogateescape").split("\0")
             complete = len(said) == len(NAMES) + 1
-            found = {name: value[1:] if value[0] == "+" else None for name, value in zip(NAMES, said, strict=False) if value}
+            found = {
+                name: value[1:] if value[0] == "+" else None for name, value in zip(NAMES, said, strict=False) if value
+            }
             results.append(found if complete else None)
         return results
 
@@ -69,18 +71,102 @@ def parses(shell: str, text: str) -> bool:
 
 ANY_TEXT = st.binary(max_size=300).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
 
-_HOSTILE = ["'", '"', "$", "`", "\\", "\n", " ", "\t", "\r", *";&|<>()*?[]{}~#!=:", "a", "$a", "$(", "\\\n", "EOF", "é", "\udcff"]
+_HOSTILE = [
+    "'",
+    '"',
+    "$",
+    "`",
+    "\\",
+    "\n",
+    " ",
+    "\t",
+    "\r",
+    *";&|<>()*?[]{}~#!=:",
+    "a",
+    "$a",
+    "$(",
+    "\\\n",
+    "EOF",
+    "é",
+    "\udcff",
+]
 HOSTILE_VALUE = st.lists(st.sampled_from(_HOSTILE), max_size=8).map("".join)
 
 _SOUP = [
-    *("a b c a= b= c= = 1 x ; ; ' \" \\ $ ` ( ) { } # & | && || < > <<E <<-E E ~ : - % * \\\n $( ${ $(( )) 2> $a ${b:- }".split(" ")),
-    *("if ", "then ", "fi\n", "else ", "elif ", "case ", "in ", "esac\n", ";;", "for ", "do ", "done\n", "! ", "export "),
-    *("unset ", "read ", "{ ", "}\n", "f()", ":\n", "\\n", "#x\n", "$'", '$"', "\r", "\x0b", "é", "\udc80", "\nE\n", " ", "\n", "\t"),
+    *(
+        "a b c a= b= c= = 1 x ; ; ' \" \\ $ ` ( ) { } # & | && || < > <<E <<-E E ~ : - % * \\\n $( ${ $(( )) 2> $a ${b:- }".split(
+            " "
+        )
+    ),
+    *(
+        "if ",
+        "then ",
+        "fi\n",
+        "else ",
+        "elif ",
+        "case ",
+        "in ",
+        "esac\n",
+        ";;",
+        "for ",
+        "do ",
+        "done\n",
+        "! ",
+        "export ",
+    ),
+    *(
+        "unset ",
+        "read ",
+        "{ ",
+        "}\n",
+        "f()",
+        ":\n",
+        "\\n",
+        "#x\n",
+        "$'",
+        '$"',
+        "\r",
+        "\x0b",
+        "é",
+        "\udc80",
+        "\nE\n",
+        " ",
+        "\n",
+        "\t",
+    ),
 ]
 SOUP = st.lists(st.sampled_from(_SOUP), max_size=14).map("".join)
 
-_PIECES = ["x", "'q r'", '"d $a e"', '"p\\"q\\$\\`\\z"', "\\ ", "\\\n", "$a", "${b}", "${c:-d}", "$(echo y)", "`echo z`", "#", "=", ":"]
-_PIECES += ["~", "%", "'a\nb'", '"l\n  m"', "5$%", "\\#", "{1,2}", '"$(echo "in ) ner")"', "$((1+2))", "${a%x}", "!", "\\\\"]
+_PIECES = [
+    "x",
+    "'q r'",
+    '"d $a e"',
+    '"p\\"q\\$\\`\\z"',
+    "\\ ",
+    "\\\n",
+    "$a",
+    "${b}",
+    "${c:-d}",
+    "$(echo y)",
+    "`echo z`",
+    "#",
+    "=",
+    ":",
+]
+_PIECES += [
+    "~",
+    "%",
+    "'a\nb'",
+    '"l\n  m"',
+    "5$%",
+    "\\#",
+    "{1,2}",
+    '"$(echo "in ) ner")"',
+    "$((1+2))",
+    "${a%x}",
+    "!",
+    "\\\\",
+]
 WORD = st.lists(st.sampled_from(_PIECES), max_size=3).map("".join)
 ASSIGNMENT = st.builds("{}={}".format, st.sampled_from("abc"), WORD)
 SEPARATOR = st.sampled_from(["\n", "\n", "\n", ";", " ; ", " # com ' \" $(\n", "\n\n  ", ";# c\n", " & "])
@@ -95,7 +181,9 @@ _SIMPLE = st.one_of(
     st.builds("{} >/dev/null".format, ASSIGNMENT),
     st.builds("command export {}".format, ASSIGNMENT),
     st.builds("cat <<'E'; {}\n$( ` \nE".format, ASSIGNMENT),
-    st.sampled_from([":", "false", "unset a", "read b", ": ${c:=dd}", ": $((a=3))", "export c", "f", "readonly a", "return"]),
+    st.sampled_from(
+        [":", "false", "unset a", "read b", ": ${c:=dd}", ": $((a=3))", "export c", "f", "readonly a", "return"]
+    ),
     st.sampled_from(["cat <<E\n$a ${b} \\\nE\nE", "cat <<-E\n\tb=1\n\tE", "eval a=1", "[ x = x ]", "$a"]),
 )
 
@@ -123,7 +211,9 @@ PLAIN_SCRIPT = st.lists(
     st.builds(
         "{}{}{}".format,
         st.sampled_from(["", "  ", "\t", "# comment\n"]),
-        st.one_of(ASSIGNMENT, st.builds("export {}".format, ASSIGNMENT), st.builds("{} {}".format, ASSIGNMENT, ASSIGNMENT)),
+        st.one_of(
+            ASSIGNMENT, st.builds("export {}".format, ASSIGNMENT), st.builds("{} {}".format, ASSIGNMENT, ASSIGNMENT)
+        ),
         st.sampled_from(["\n", "\n", ";", " # c\n", "; ", ""]).map(lambda end: end or "\n"),
     ),
     max_size=5,

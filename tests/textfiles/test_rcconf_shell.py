@@ -35,10 +35,9 @@ def test_a_shell_reads_back_exactly_the_value_that_was_appended(shell: str, valu
 def test_an_edit_leaves_the_other_variables_as_a_shell_sees_them(scripts: list[str], value: str, name: str) -> None:
     confs = [RcConf.parse(script) for script in scripts]
     confs = [conf for conf in confs if not conf.problems and all(used != name for used, _ in conf.references)]
-    before = evaluate("/bin/sh", [conf.text for conf in confs])
-    after_set = evaluate("/bin/sh", [conf.set(name, value).text for conf in confs])
-    after_unset = evaluate("/bin/sh", [conf.unset(name).text for conf in confs])
-    for was, is_set, is_unset in zip(before, after_set, after_unset, strict=True):
+    variants = [(conf.text, conf.set(name, value).text, conf.unset(name).text) for conf in confs]
+    found = iter(evaluate("/bin/sh", [text for variant in variants for text in variant]))
+    for was, is_set, is_unset in zip(found, found, found, strict=True):
         assert was is not None
         assert is_set == {**was, name: value}
         assert is_unset == {**was, name: None}

@@ -103,7 +103,7 @@ def _create(kernel: Kernel, name: str, words: list[str], *, is_root: bool) -> In
     parent, dot, tag = name.rpartition(".")
     if dot and tag.isdigit() and parent in kernel.interfaces:
         return _vlan(kernel, name, parent, int(tag))
-    if driver not in {*clones(kernel), "bridge", "lagg", "pflog", "pfsync"} and "vlan" not in words:
+    if driver not in {*clones(kernel), "bridge", "lagg", "pflog", "pfsync"}:
         raise WordError("SIOCIFCREATE2: Invalid argument")
     if name == driver:
         number = next(n for n in range(len(kernel.interfaces) + 1) if f"{driver}{n}" not in kernel.interfaces)

@@ -202,10 +202,9 @@ class Change:
 
     def _change_addresses(self) -> None:
         want, addressing = self.request, self.kernel.addressing
-        suffix = "" if want.version == 4 else "_IN6"
         if want.clears:
             if not self.is_root:
-                raise WordError(f"ioctl (SIOCDIFADDR{suffix}): permission denied")
+                raise WordError("ioctl (SIOCDIFADDR): permission denied")
             try:
                 if want.remove is not None:
                     addressing.delete(self.interface, want.remove)
@@ -213,15 +212,15 @@ class Change:
                     addressing.delete_first(self.interface, 4)
             except OSError as error:
                 if want.alias < 0 or error.errno != errno.EADDRNOTAVAIL:
-                    raise WordError(f"ioctl (SIOCDIFADDR{suffix}): {error.strerror}") from None
+                    raise WordError(f"ioctl (SIOCDIFADDR): {error.strerror}") from None
         if want.adds and want.ip is not None:
             if not self.is_root:
-                raise WordError(f"ioctl (SIOCAIFADDR{suffix}): permission denied")
+                raise WordError("ioctl (SIOCAIFADDR): permission denied")
             address = Address(want.ip, want.mask(), max(want.vhid, 0))
             try:
                 addressing.add(self.interface, address)
             except OSError as error:
-                raise WordError(f"ioctl (SIOCAIFADDR{suffix}): {error.strerror}") from None
+                raise WordError(f"ioctl (SIOCAIFADDR): {error.strerror}") from None
 
 
 _PLAIN: dict[str, Callable[[Change], None]] = {
