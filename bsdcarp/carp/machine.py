@@ -235,8 +235,8 @@ class Machine:
         self._timers.wait(at.now, self.config.families, self.config)
 
     def _wait_family(self, at: Moment) -> None:
-        if at.family is not None:
-            self._timers.wait(at.now, (at.family,), self.config)
+        heard_on = self.config.families if at.family is None else (at.family,)
+        self._timers.wait(at.now, heard_on, self.config)
 
     def _advertise(self, at: Moment) -> None:
         interval = (self.config.advbase, self.effective_advskew)

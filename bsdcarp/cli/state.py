@@ -112,11 +112,7 @@ def show_assessment(
     from bsdcarp.fleet.results import Row, exit_status, row_of_error
     from bsdcarp.model import Severity
 
-    errors = [f for f in judgement.findings if f.severity is Severity.ERROR]
-    failing = {f.host for f in errors}
-    for finding in errors:
-        if finding.group and not finding.host:
-            failing |= {m.host for m in start.inventory.groups[finding.group].members}
+    failing = judgement.failing(start.inventory)
     rows = [
         row_of_error(name, judgement.errors[name])
         if name in judgement.errors

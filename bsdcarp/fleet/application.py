@@ -7,16 +7,17 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from bsdcarp.errors import BsdcarpError
-from bsdcarp.fleet.course import HostPlan, assess
+from bsdcarp.fleet.course import Assessment, HostPlan, assess
 from bsdcarp.fleet.hosts import Fleet, Look
 from bsdcarp.fleet.order import units
 from bsdcarp.fleet.progress import Event
 from bsdcarp.fleet.results import Row, row_of_error
-from bsdcarp.model import Finding, Inventory, Secret, Severity
+from bsdcarp.model import Finding, Inventory, Secret
 from bsdcarp.transaction import Outcome
 
 __all__ = ["Applied", "apply_plans", "electing", "settle_seconds"]
 
+_UNSETTLED = frozenset({"verify-master-none", "verify-master-many"})
 _NOTICE = 0.7
 """Seconds beyond the protocol's own time in which adverts cross the wire and hosts log their new state."""
 
@@ -48,16 +49,25 @@ def apply_plans(
             return
         failed = ""
         for name in unit:
-            if failed:
-                rows[name] = Row(name, "skipped", f"because of {failed}")
+            if failed or fleet.stopping:
+                rows[name] = Row(name, "skipped", f"because of {failed}" if failed else "interrupted before it began")
                 continue
             rows[name] = _one_host(fleet, plans[name])
             if rows[name].result not in ("changed", "unchanged"):
                 failed = name
 
-    fleet.each(one_unit, units(fleet.inventory, plans))
-    ordered = [rows[name] for name in plans if name in rows]
-    return _verified(fleet, plans, ordered, secrets, wait=wait)
+    try:
+        fleet.each(one_unit, units(fleet.inventory, plans))
+    except KeyboardInterrupt:
+        return Applied(tuple(_interrupted(name, rows.get(name)) for name in plans))
+    return _verified(fleet, plans, [rows[name] for name in plans], secrets, wait=wait)
+
+
+def _interrupted(name: str, row: Row | None) -> Row:
+    """What ran has run to its end, the rest never began; nothing is verified any more."""
+    if row is None:
+        return Row(name, "skipped", "interrupted before it began")
+    return Row(name, "not verified", f"{row.detail}; interrupted") if row.result == "changed" else row
 
 
 def _one_host(fleet: Fleet, entry: HostPlan) -> Row:
@@ -95,37 +105,40 @@ def _row(outcome: Outcome, *, files: int, live: int) -> Row:
 def _verified(
     fleet: Fleet, plans: Mapping[str, HostPlan], rows: list[Row], secrets: Mapping[str, Secret], *, wait: bool
 ) -> Applied:
-    changed = [row.host for row in rows if row.result == "changed"]
+    changed = {row.host for row in rows if row.result == "changed"}
+    ended = [row.host for row in rows if row.result in ("changed", "unchanged")]
+    looks = {name: Look(name, snapshot=plans[name].snapshot, error=plans[name].error) for name in ended}
     restarted = electing(fleet.inventory, plans, changed)
-    fresh: dict[str, Look] = {}
-    if changed:
-        if restarted and wait:
-            seconds = settle_seconds(fleet.inventory, restarted)
+    # Members of the same groups are looked at again too: the change may have moved a MASTER there.
+    stale = {name for name in ended if name in changed or _near(fleet.inventory, name, changed)}
+    pending = restarted if wait else ()
+    judgement = Assessment()
+    for _ in range(2):
+        if pending:
+            seconds = settle_seconds(fleet.inventory, pending)
             fleet.tell(Event("", "waiting", "for the election", seconds))
             time.sleep(seconds)
-        # Members of the same groups are looked at again too: the change may have moved a MASTER there.
-        near = [g for g in fleet.inventory.groups.values() if any(g.member(name) for name in changed)]
-        affected = {member.host for group in near for member in group.members}
-        fresh = fleet.look([name for name in plans if name in changed or (name in affected and not plans[name].error)])
-    looks = {
-        name: fresh.get(name, Look(name, snapshot=entry.snapshot, error=entry.error)) for name, entry in plans.items()
-    }
-    ended = {row.host for row in rows if row.result in ("changed", "unchanged")}
-    skip = set() if wait else set(restarted)
-    judgement = assess(fleet.inventory, {n: look for n, look in looks.items() if n in ended}, secrets, skip_groups=skip)
-    failing = {f.host for f in judgement.findings if f.severity is Severity.ERROR and f.host}
-    groups = {f.group for f in judgement.findings if f.severity is Severity.ERROR and not f.host}
-    failing |= {m.host for name in groups for m in fleet.inventory.groups[name].members}
-    final = []
-    for row in rows:
-        error = judgement.errors.get(row.host)
-        if row.host in ended and error:
-            final.append(row_of_error(row.host, error))
-        elif row.host in ended and row.host in failing:
-            final.append(Row(row.host, "not verified", row.detail))
-        else:
-            final.append(row)
-    return Applied(tuple(final), judgement.findings)
+        looks |= fleet.look([name for name in ended if name in stale])
+        judgement = assess(fleet.inventory, looks, secrets, skip_groups=() if wait else restarted)
+        # An election that was already going on, or took its longest, gets the time once more.
+        pending = tuple(f.group for f in judgement.findings if f.rule in _UNSETTLED and wait)
+        stale = {member.host for name in pending for member in fleet.inventory.groups[name].members}
+        if not pending:
+            break
+    return Applied(tuple(_judged(row, judgement, fleet.inventory) for row in rows), judgement.findings)
+
+
+def _near(inventory: Inventory, host: str, changed: Collection[str]) -> bool:
+    return any(group.member(name) for group in inventory.groups_of(host) for name in changed)
+
+
+def _judged(row: Row, judgement: Assessment, inventory: Inventory) -> Row:
+    if row.result not in ("changed", "unchanged"):
+        return row
+    error = judgement.errors.get(row.host)
+    if error:
+        return row_of_error(row.host, error)
+    return Row(row.host, "not verified", row.detail) if row.host in judgement.failing(inventory) else row
 
 
 def electing(inventory: Inventory, plans: Mapping[str, HostPlan], changed: Collection[str]) -> tuple[str, ...]:

@@ -42,6 +42,13 @@ class Assessment:
         """Whether any finding is an error."""
         return any(finding.severity is Severity.ERROR for finding in self.findings)
 
+    def failing(self, inventory: Inventory) -> frozenset[str]:
+        """Return the hosts that an error concerns; one of a whole group concerns every member."""
+        errors = [finding for finding in self.findings if finding.severity is Severity.ERROR]
+        whole = {finding.group for finding in errors if finding.group and not finding.host}
+        members = {member.host for name in whole for member in inventory.groups[name].members}
+        return frozenset(members | {finding.host for finding in errors if finding.host})
+
 
 def plan_hosts(inventory: Inventory, looks: Mapping[str, Look], secrets: Mapping[str, Secret]) -> dict[str, HostPlan]:
     """Plan every host that could be read; one that cannot be planned carries the reason."""

@@ -106,15 +106,17 @@ class Fleet:
 
         An interrupt stops what has not begun, waits for what has, and is raised again.
         """
-        with ThreadPoolExecutor(self.options.parallel, thread_name_prefix="host") as pool:
-            futures: list[Future[None]] = [pool.submit(work, item) for item in items]
-            try:
-                wait(futures)
-            except BaseException:
-                self.stop()
-                for future in futures:
-                    future.cancel()
-                raise
+        pool = ThreadPoolExecutor(self.options.parallel, thread_name_prefix="host")
+        futures: list[Future[None]] = [pool.submit(work, item) for item in items]
+        try:
+            wait(futures)
+        except BaseException:
+            self.stop()
+            for future in futures:
+                future.cancel()
+            raise
+        finally:
+            pool.shutdown()
         for future in futures:
             future.result()
 

@@ -133,6 +133,17 @@ class PseudoStack(CarpStack):
             above.up = interface.operational
             self.perform((pseudo.running.up if interface.operational else pseudo.running.down)(self.now))
 
+    def renamed(self, interface: Interface, old: str) -> None:
+        if interface.pseudo is not None and interface.pseudo.running is not None:
+            interface.pseudo.running.name = interface.name
+        if old in self.order:
+            self.order[interface.name] = self.order.pop(old)
+        for above in self.kernel.interfaces.values():
+            if above.pseudo is not None and above.pseudo.parent == old:
+                above.pseudo.parent = interface.name
+                if above.pseudo.running is not None:
+                    above.pseudo.running.parent = interface.name
+
     def roles(self) -> dict[str, str]:
         return {
             f"{pseudo.vhid}@{interface.name}": pseudo.running.state.value if pseudo.running else "INIT"

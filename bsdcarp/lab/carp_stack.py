@@ -100,6 +100,10 @@ class CarpStack(ABC):
         """React to ``interface`` having gained or lost carrier, or having been set up or down."""
 
     @abstractmethod
+    def renamed(self, interface: Interface, old: str) -> None:
+        """Follow an interface that was called ``old`` until now."""
+
+    @abstractmethod
     def roles(self) -> dict[str, str]:
         """Return label -> state of every vhid, for instance ``{"1@em0": "MASTER"}``."""
 

@@ -93,6 +93,11 @@ class VhidStack(CarpStack):
         for machine in tuple(interface.vhids):
             self.perform((machine.up if interface.operational else machine.down)(self.now))
 
+    def renamed(self, interface: Interface, old: str) -> None:
+        del old
+        for machine in interface.vhids:
+            machine.parent = machine.name = interface.name
+
     def roles(self) -> dict[str, str]:
         return {machine.label: machine.state.value for machine in self.node.machines}
 

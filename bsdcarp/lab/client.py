@@ -1,6 +1,7 @@
 """The programs that a session finds in its PATH: one POSIX sh script, linked under every command's name.
 
-It forks nothing, for a fork is what a command costs on a small machine.  It claims a slot by creating the slot's
+FreeBSD's ``sed -i ''`` and plain ``ls`` it hands to the real programs without asking.  Otherwise it forks nothing,
+for a fork is what a command costs on a small machine.  It claims a slot by creating the slot's
 request file exclusively (noclobber), writes the number of the slot into the request FIFO, a message that is always
 atomic, waits for one line in the slot's own FIFO, and sources the file that this line names.  It holds that FIFO open
 until it ends, which is how the lab knows that the slot is free again.
@@ -18,6 +19,21 @@ SLOTS = 64
 
 _CLIENT = """\
 #!/bin/sh
+case ${0##*/} in
+    sed)
+        if [ "$1" = -i ] && [ $# -gt 1 ] && [ -z "$2" ]; then
+            shift 2
+            set -- -i "$@"
+        fi
+        PATH=/usr/bin:/bin exec sed "$@"
+        ;;
+    ls)
+        case ${1-} in
+            -*l*) ;;
+            *) PATH=/usr/bin:/bin exec ls "$@" ;;
+        esac
+        ;;
+esac
 d=${BSDCARP_LAB_DIR:-%(directory)s}
 [ -p "$d/request" ] || exit 255
 n=$(($$ %% %(slots)d))
@@ -68,7 +84,7 @@ def write_clients(root: Path, directory: Path, names: Iterable[str]) -> None:
     client = bin_directory / ".client"
     client.write_text(_CLIENT % {"directory": directory, "slots": SLOTS, "patience": 2 * SLOTS})
     client.chmod(0o755)
-    wanted = sorted(names)
+    wanted = sorted([*names, "sed"])
     for name in wanted:
         _link(bin_directory / name, ".client")
     for place, programs in _PLACES.items():

@@ -154,13 +154,11 @@ class Kernel:
         """Give an interface another name, keeping its place in the list."""
         self.printf(f"{interface.name}: changing name to '{name}'")
         old, interface.name = interface.name, name
-        for machine in interface.vhids:
-            machine.parent = machine.name = name
+        if self.carp is not None:
+            self.carp.renamed(interface, old)
         for other in self.interfaces.values():
             if other.parent == old:
                 other.parent = name
-            if other.pseudo is not None and other.pseudo.parent == old:
-                other.pseudo.parent = name
         self.interfaces = {each.name: each for each in self.interfaces.values()}
 
     def set_up(self, interface: Interface, *, up: bool) -> None:

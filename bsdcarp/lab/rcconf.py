@@ -125,7 +125,7 @@ def syntax_messages(stderr: str, root: str) -> tuple[str, ...]:
     """Translate what the shell printed into FreeBSD's ``FILE: LINE: Syntax error: ...``, paths inside the machine."""
     found: list[str] = []
     for line in stderr.splitlines():
-        clean = line.replace(root, "")
+        clean = line.replace(f"{root}/", "/")
         matched = next((each for pattern in _LINES if (each := pattern.match(clean))), None)
         if matched is None:
             found.append(clean)

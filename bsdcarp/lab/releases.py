@@ -105,6 +105,7 @@ class Release:
     absent_commands: frozenset[str] = frozenset()
     readd_keeps_role: bool = False  # SIOCAIFADDR with an identical address is a no-operation
     orphan_vhid_stays: bool = True  # moving the only address to another vhid leaves the old vhid behind in INIT
+    sysctl_stops: bool = False  # sysctl(8) gives up at the first name it cannot use
     wide_routes: bool = False  # netstat -r prints Refs and Use
     allow_tunable: bool = False  # net.inet.carp.allow can be set in loader.conf
     clones: tuple[str, ...] = ("lo", "gif", "tun", "vlan")
@@ -200,6 +201,7 @@ _R93 = Release(
         _ROOT,
     ),
     absent_commands=frozenset({"freebsd-version"}),
+    sysctl_stops=True,
     wide_routes=True,
     clones=("lo", "carp", "gif", "tun", "faith", "vlan"),
 )
@@ -267,6 +269,7 @@ _R104 = replace(
     clones=("lo", "bridge", "gif", "tun", "vlan"),
     readd_keeps_role=True,
     orphan_vhid_stays=False,
+    sysctl_stops=False,
     wide_routes=False,
 )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from bsdcarp.model import Finding
 from bsdcarp.plaintext import printable
 from bsdcarp.plan.command import Command
-from bsdcarp.plan.mask import mask
+from bsdcarp.plan.mask import masked_lines, split_lines
 
 __all__ = ["FileChange", "LiveChange", "Plan"]
 
@@ -34,19 +34,39 @@ class FileChange:
 
     def diff(self) -> list[str]:
         """Return a unified diff without line ends, every password masked and every control character spelled out."""
-        before, after = self.before or "", self.after or ""
-        lines = difflib.unified_diff(
-            before.splitlines(keepends=True),
-            after.splitlines(keepends=True),
-            "/dev/null" if self.before is None else f"a{self.path}",
-            "/dev/null" if self.after is None else f"b{self.path}",
-        )
+        old, new = split_lines(self.before or ""), split_lines(self.after or "")
+        old_shown, new_shown = masked_lines(self.before or "", self.after or "")
         shown: list[str] = []
-        for line in lines:
-            shown.append(printable(mask(line.rstrip("\n"), before=before, after=after), keep="\t"))
-            if not line.endswith("\n") and line[:1] in "+- ":
-                shown.append(_NO_NEWLINE)
-        return shown
+
+        def show(sign: str, lines: list[str]) -> None:
+            for line in lines:
+                shown.append(sign + printable(line.removesuffix("\n"), keep="\t"))
+                if not line.endswith("\n"):
+                    shown.append(_NO_NEWLINE)
+
+        # What is compared are the true lines; what is shown are the masked ones.
+        for group in difflib.SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(3):
+            first, last = group[0], group[-1]
+            shown.append(f"@@ -{_range(first[1], last[2])} +{_range(first[3], last[4])} @@")
+            for tag, i1, i2, j1, j2 in group:
+                if tag == "equal":
+                    show(" ", new_shown[j1:j2])
+                else:
+                    show("-", old_shown[i1:i2])
+                    show("+", new_shown[j1:j2])
+        if not shown:
+            return []
+        head = "/dev/null" if self.before is None else f"a{self.path}"
+        tail = "/dev/null" if self.after is None else f"b{self.path}"
+        return [f"--- {head}", f"+++ {tail}", *shown]
+
+
+def _range(start: int, stop: int) -> str:
+    """Lines of one side of a hunk, as unified diffs count them."""
+    length = stop - start
+    if length == 1:
+        return f"{start + 1}"
+    return f"{start + 1 if length else start},{length}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,32 +9,32 @@ from bsdcarp.plan import live_pseudo, live_vhid
 from bsdcarp.plan.change import FileChange, LiveChange, Plan
 from bsdcarp.plan.command import command
 from bsdcarp.platforms.desired import Desired
+from bsdcarp.platforms.freebsd import SYSCTL_CONF, SYSCTL_CONF_LOCAL
 from bsdcarp.snapshot import Snapshot
+from bsdcarp.textfiles.sysctlconf import SysctlConf
 
 __all__ = ["plan"]
+
+_PREFIX = "net.inet.carp."
+_KERNEL_DEFAULTS = {"allow": 1, "preempt": 0, "log": 1, "arpbalance": 0}
+"""sys/netinet/ip_carp.c of every release."""
 
 
 def plan(desired: Desired, snapshot: Snapshot) -> Plan:
     """Return what turns ``snapshot`` into ``desired``; empty when nothing has to change."""
-    live: list[LiveChange] = []
-    notes: list[Finding] = []
+    files = tuple(_files(desired, snapshot))
+    if desired.capabilities.syntax == "linux":
+        return Plan(desired.host, files)
     reachable = desired.kernel != "static" or snapshot.carp != "absent"
-    if not reachable:
-        notes.append(_no_kernel(desired))
+    live: list[LiveChange] = []
     if desired.kernel == "module":
-        live.append(
-            LiveChange(
-                "carp into the kernel",
-                command("kldload", desired.module),
-                () if desired.capabilities.syntax == "pseudo" else (command("kldunload", desired.module),),
-            )
-        )
+        live.append(_module(desired))
     if reachable:
-        live += _sysctls(desired, snapshot)
         era = live_pseudo if desired.capabilities.syntax == "pseudo" else live_vhid
-        if desired.capabilities.syntax != "linux":
-            live += era.changes(desired, snapshot)
-    return Plan(desired.host, tuple(_files(desired, snapshot)), tuple(live), tuple(notes))
+        live += _sysctls(desired, snapshot)
+        live += era.changes(desired, snapshot)
+        live += _forgotten_sysctls(desired, snapshot)
+    return Plan(desired.host, files, tuple(live), tuple(_notes(desired, snapshot)))
 
 
 def _files(desired: Desired, snapshot: Snapshot) -> Iterator[FileChange]:
@@ -45,19 +45,61 @@ def _files(desired: Desired, snapshot: Snapshot) -> Iterator[FileChange]:
             yield FileChange(path, before, wanted.text, wanted.mode)
 
 
+def _module(desired: Desired) -> LiveChange:
+    # if_carp.ko refuses to go once it is loaded (recorded on FreeBSD 9.3).
+    stays = desired.capabilities.syntax == "pseudo"
+    return LiveChange(
+        "carp into the kernel",
+        command("kldload", desired.module),
+        () if stays else (command("kldunload", desired.module),),
+    )
+
+
 def _sysctls(desired: Desired, snapshot: Snapshot) -> Iterator[LiveChange]:
     for name, value in desired.sysctls.items():
-        before = snapshot.sysctls.get(name)
-        if before != value:
-            undo = () if before is None else (command(f"sysctl net.inet.carp.{name}={before}"),)
-            yield LiveChange(f"net.inet.carp.{name}", command(f"sysctl net.inet.carp.{name}={value}"), undo)
+        yield from _sysctl(name, value, snapshot)
 
 
-def _no_kernel(desired: Desired) -> Finding:
-    return Finding(
-        "kernel-without-carp",
-        Severity.WARNING,
-        "the running kernel has no carp and this release has no module for it, so nothing can go live yet",
-        "build and boot a kernel with `device carp`, then apply again",
-        host=desired.host,
-    )
+def _forgotten_sysctls(desired: Desired, snapshot: Snapshot) -> Iterator[LiveChange]:
+    """Set what bsdcarp no longer asks for to what the next boot would give: the files' value, or the kernel's own."""
+    texts = [desired.files[path].text or "" for path in (SYSCTL_CONF_LOCAL, SYSCTL_CONF) if path in desired.files]
+    confs = [SysctlConf.parse(text) for text in texts]
+    gone = {
+        name.removeprefix(_PREFIX) for path in (SYSCTL_CONF, SYSCTL_CONF_LOCAL) for name in desired.previous.names(path)
+    }
+    for name, default in _KERNEL_DEFAULTS.items():
+        if name in gone and name not in desired.sysctls and name in snapshot.sysctls:
+            filed = next((value for conf in confs if (value := conf.get(_PREFIX + name)) is not None), str(default))
+            if filed.isascii() and filed.isdigit():
+                yield from _sysctl(name, int(filed), snapshot)
+
+
+def _sysctl(name: str, value: int, snapshot: Snapshot) -> Iterator[LiveChange]:
+    before = snapshot.sysctls.get(name)
+    if before != value:
+        undo = () if before is None else (command(f"sysctl {_PREFIX}{name}={before}"),)
+        yield LiveChange(f"{_PREFIX}{name}", command(f"sysctl {_PREFIX}{name}={value}"), undo)
+
+
+def _notes(desired: Desired, snapshot: Snapshot) -> Iterator[Finding]:
+    if desired.kernel != "static":
+        return
+    if snapshot.carp == "absent":
+        why = "this release has no module for it"
+        if desired.capabilities.module:
+            why = "the inventory asks for one that has it built in"
+        yield Finding(
+            "kernel-without-carp",
+            Severity.WARNING,
+            f"the running kernel has no carp and {why}, so nothing can go live yet",
+            "build and boot a kernel with `device carp`, then apply again",
+            host=desired.host,
+        )
+    else:
+        yield Finding(
+            "kernel-still-module",
+            Severity.INFO,
+            "carp comes from a module; the kernel with `device carp` that the inventory asks for does not run yet",
+            "build and boot it",
+            host=desired.host,
+        )

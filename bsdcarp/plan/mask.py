@@ -4,29 +4,44 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["MASK", "mask"]
+__all__ = ["MASK", "mask", "masked_lines", "split_lines"]
 
 MASK = "********"
-# rc.conf: the word after `pass`, quoted or not.  carpd.json: the value of "password".  Whatever follows `authkey`
-# or `wepkey` in an unrelated line is somebody's secret as well.
-_RC = re.compile(r"""(?P<key>\b(?:pass|authkey|wepkey|psk)[ \t=]+)(?P<value>\\?["'][^"']*["']|[^\s"']+)""")
-_JSON = re.compile(r'(?P<key>"password": ")(?P<value>(?:[^"\\]|\\.)*)')
+# Between the word `pass` and the password there may be blanks, and in a file also a line's end, with or without a
+# backslash.  Whatever follows `authkey` or `wepkey` in an unrelated line is somebody's secret as well.
+_GAP = r"(?:[ \t=]|\\?\r?\n)+"
+_RC = re.compile(rf"""(?P<key>\b(?:pass|authkey|wepkey|psk){_GAP})(?P<value>\\?["'][^"'\n]*["']|[^\s"']+)""")
+# carpd.json: the value of "password".
+_JSON = re.compile(r'(?P<key>"password"\s*:\s*")(?P<value>(?:[^"\\\n]|\\.)*)')
+_NAMED = re.compile(
+    r"""(?P<key>^[ \t]*(?:export[ \t]+)?\w*(?:password|passwd|passphrase|secret)\w*=)(?P<value>["'][^"'\n]*["']|[^\s"']+)""",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PATTERNS = (_RC, _JSON, _NAMED)
 
 
-def mask(line: str, *, before: str = "", after: str = "") -> str:
-    """Return ``line`` with passwords replaced.
+def mask(text: str, *, known: frozenset[str] | None = None) -> str:
+    """Return ``text`` with passwords replaced, its lines still as many.
 
-    ``before`` and ``after`` are the whole texts of a file that changes: a password that only ``after`` has is shown
-    as new, so that a diff of nothing but a password still says what happened.
+    With ``known``, the passwords that were there before, any other one is shown as new, so that a diff of nothing
+    but a password still says what happened.
     """
 
     def hidden(match: re.Match[str]) -> str:
-        old = _values(before)
-        fresh = bool(after) and bool(old) and match["value"] not in old
+        fresh = bool(known) and known is not None and match["value"] not in known
         return f"{match['key']}{MASK}{'(new)' if fresh else ''}"
 
-    return _JSON.sub(hidden, _RC.sub(hidden, line))
+    for pattern in _PATTERNS:
+        text = pattern.sub(hidden, text)
+    return text
 
 
-def _values(text: str) -> frozenset[str]:
-    return frozenset(match["value"] for pattern in (_RC, _JSON) for match in pattern.finditer(text))
+def masked_lines(before: str, after: str) -> tuple[list[str], list[str]]:
+    """Return the lines of both texts, with their ends, passwords replaced; those only ``after`` has show as new."""
+    known = frozenset(match["value"] for pattern in _PATTERNS for match in pattern.finditer(before))
+    return split_lines(mask(before)), split_lines(mask(after, known=known))
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines with their ends.  Only a newline ends a line: a file may hold other characters that ``splitlines`` takes for one."""
+    return [line for line in re.split(r"(?<=\n)", text) if line]

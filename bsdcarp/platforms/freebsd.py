@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bsdcarp.errors import PlanError
 from bsdcarp.model import Group, Host, Inventory, Secret
 from bsdcarp.platforms import freebsd_pseudo, freebsd_vhid
 from bsdcarp.platforms.capabilities import Capabilities
+from bsdcarp.platforms.carpunits import assign_units
 from bsdcarp.platforms.desired import Desired, DesiredFile, DesiredVhid, KernelNeed
 from bsdcarp.platforms.rcfiles import RC_CONF, RcFiles, read_rc_files
 from bsdcarp.platforms.record import RECORD_PATH, OwnedVhid, Record, parse_record
@@ -21,12 +23,13 @@ from bsdcarp.textfiles.sysctlconf import SysctlConf
 __all__ = ["LOADER_CONF", "SYSCTL_CONF", "desire", "kernconf_path", "shares_address", "vhids_of", "wanted_sysctls"]
 
 SYSCTL_CONF = "/etc/sysctl.conf"
+SYSCTL_CONF_LOCAL = "/etc/sysctl.conf.local"
 LOADER_CONF = "/boot/loader.conf"
 
 
-def kernconf_path(host: Host, machine: str = "") -> str:
-    """Return where the kernel configuration of ``host`` lives; ``machine`` is what uname -m said, if it was asked."""
-    return f"/usr/src/sys/{machine or host.arch}/conf/{host.kernel.ident}"
+def kernconf_path(host: Host) -> str:
+    """Return where the kernel configuration of ``host`` lives."""
+    return f"/usr/src/sys/{host.arch}/conf/{host.kernel.ident}"
 
 
 def vhids_of(inventory: Inventory, host: Host, secrets: Mapping[str, Secret]) -> tuple[DesiredVhid, ...]:
@@ -59,19 +62,19 @@ def desire(
     can: Capabilities,
 ) -> Desired:
     """Return what a FreeBSD host should be; see ``bsdcarp.platforms.desire``."""
-    files = snapshot.files if snapshot else {}
     previous = parse_record(snapshot.text(RECORD_PATH) if snapshot else "")
     vhids = vhids_of(inventory, host, secrets)
-    rc = read_rc_files(files)
+    rc = read_rc_files(snapshot, netif=can.netif_reads_netif)
     if can.syntax == "pseudo":
-        vhids = freebsd_pseudo.assign_units(vhids, rc, previous)
+        vhids = assign_units(vhids, rc, previous, snapshot)
     sysctls = wanted_sysctls(host, inventory.groups_of(host.name), can) if vhids else {}
     kernel = _kernel(host, snapshot, can, wanted=bool(vhids))
     keeper = _Keeper(previous)
     merge = freebsd_pseudo.merge if can.syntax == "pseudo" else freebsd_vhid.merge
     merged, names = merge(vhids, previous, rc, snapshot)
-    edited = _rc_conf(rc, merged, names, snapshot, keeper)
-    edited |= _sysctl_conf(sysctls, snapshot, keeper)
+    keeper.lines |= {(merged.home(name), name) for name in names}
+    edited = _rc_conf(merged, snapshot)
+    edited |= _sysctl_conf(sysctls, can, snapshot, keeper)
     edited |= _loader_conf(kernel, can, snapshot, keeper)
     edited |= _kernconf(host, kernel, can, snapshot, keeper)
     record = Record(
@@ -135,29 +138,27 @@ class _Kernel:
     drop: bool = False
     """Whether a ``carp_load`` line is dangerous here and must go."""
     kernconf: bool = False
+    """Whether a kernel configuration is part of it."""
+    keep: bool = False
+    """Whether bsdcarp's own line in loader.conf stays although it will not be needed for long."""
 
 
 def _kernel(host: Host, snapshot: Snapshot | None, can: Capabilities, *, wanted: bool) -> _Kernel:
     running = snapshot.carp if snapshot else "absent"
-    # A static carp with carp.ko beside it and carp_load in loader.conf panics at boot (recorded on FreeBSD 12.1).
-    drop = running == "static" and can.syntax == "vhid"
     if not wanted:
-        return _Kernel("none", drop=drop)
+        return _Kernel("none")
     static = host.kernel.method == "static" or not can.module
     if running == "static":
-        return _Kernel("present", drop=drop, kernconf=static)
+        # A static carp with carp.ko beside it and carp_load in loader.conf panics at boot (recorded on FreeBSD 12.1).
+        return _Kernel("present", drop=can.syntax == "vhid", kernconf=static)
     if static:
-        return _Kernel("static", kernconf=True)
+        # Until the new kernel runs, the next boot still needs the module.
+        return _Kernel("static", kernconf=True, keep=running == "module")
     module = can.module or ""
     return _Kernel("present" if running == "module" else "module", module=module)
 
 
-def _rc_conf(
-    rc: RcFiles, merged: RcFiles, names: tuple[str, ...], snapshot: Snapshot | None, keeper: _Keeper
-) -> dict[str, DesiredFile]:
-    for name in names:
-        path = merged.home(name)
-        keeper.keep(path, name, changed=rc.get(name) != merged.get(name))
+def _rc_conf(merged: RcFiles, snapshot: Snapshot | None) -> dict[str, DesiredFile]:
     return {
         path: DesiredFile(conf.text, secret=True)
         for path, conf in merged.files.items()
@@ -165,19 +166,24 @@ def _rc_conf(
     }
 
 
-def _sysctl_conf(wanted: Mapping[str, int], snapshot: Snapshot | None, keeper: _Keeper) -> dict[str, DesiredFile]:
-    before = snapshot.text(SYSCTL_CONF) if snapshot else ""
-    conf = SysctlConf.parse(before)
+def _sysctl_conf(
+    wanted: Mapping[str, int], can: Capabilities, snapshot: Snapshot | None, keeper: _Keeper
+) -> dict[str, DesiredFile]:
+    paths = (SYSCTL_CONF, SYSCTL_CONF_LOCAL)
+    confs = {path: SysctlConf.parse(snapshot.text(path) if snapshot else "") for path in paths}
     fragment = SysctlConf.parse(render("freebsd/sysctl.conf.j2", sysctls=wanted))
     names = {entry.oid: entry.value for entry in fragment.entries}
-    for oid in keeper.previous.names(SYSCTL_CONF) - set(names):
-        conf = conf.unset(oid)
+    for path in paths:
+        for oid in keeper.previous.names(path) - set(names):
+            confs[path] = confs[path].unset(oid)
     for oid, value in names.items():
-        changed = conf.get(oid) != value
-        if changed:
-            conf = conf.set(oid, value)
-        keeper.keep(SYSCTL_CONF, oid, changed=changed)
-    return _only_if_there(SYSCTL_CONF, conf.text, snapshot)
+        # sysctl.conf.local is read last, so where it says something, that counts.
+        path = SYSCTL_CONF if confs[SYSCTL_CONF_LOCAL].get(oid) is None else SYSCTL_CONF_LOCAL
+        before = confs[path]
+        # The sh loop of FreeBSD 9 and before takes less than sysctl -f does.
+        confs[path] = before.set(oid, value, strict=can.syntax == "pseudo")
+        keeper.keep(path, oid, changed=confs[path] != before)
+    return {k: v for path in paths for k, v in _only_if_there(path, confs[path].text, snapshot).items()}
 
 
 def _loader_conf(
@@ -187,24 +193,44 @@ def _loader_conf(
     fragment = LoaderConf.parse(render("freebsd/loader.conf.j2", module=kernel.module))
     names = {entry.name: entry.value for entry in fragment.entries}
     for name in keeper.previous.names(LOADER_CONF) - set(names):
-        conf = conf.unset(name)
+        if kernel.keep:
+            keeper.keep(LOADER_CONF, name, changed=False)
+        else:
+            conf = conf.unset(name)
+    dropped: dict[str, DesiredFile] = {}
     if kernel.drop and can.module:
-        conf = conf.unset(f"{can.module}_load")
+        load = f"{can.module}_load"
+        conf = _without_load(conf, load)
+        for path in snapshot.files if snapshot else ():
+            if path.startswith((f"{LOADER_CONF}.local", f"{LOADER_CONF}.d/")) and snapshot:
+                before = LoaderConf.parse(snapshot.text(path))
+                after = _without_load(before, load)
+                dropped |= {path: DesiredFile(after.text)} if after != before else {}
     for name, value in names.items():
         # loader(8) takes YES in any case; an operator's own spelling is left alone.
         changed = (conf.get(name) or "").upper() != value
         if changed:
             conf = conf.set(name, value)
         keeper.keep(LOADER_CONF, name, changed=changed)
-    return _only_if_there(LOADER_CONF, conf.text, snapshot)
+    return _only_if_there(LOADER_CONF, conf.text, snapshot) | dropped
+
+
+def _without_load(conf: LoaderConf, name: str) -> LoaderConf:
+    return conf.unset(name) if any(e.name == name and e.value.upper() == "YES" for e in conf.entries) else conf
 
 
 def _kernconf(
     host: Host, kernel: _Kernel, can: Capabilities, snapshot: Snapshot | None, keeper: _Keeper
 ) -> dict[str, DesiredFile]:
-    path = kernconf_path(host, snapshot.machine if snapshot else "")
+    path = kernconf_path(host)
     before = snapshot.text(path) if snapshot else ""
     owned = path in keeper.previous.files
+    if kernel.kernconf and snapshot and snapshot.machine not in ("", host.arch):
+        raise PlanError(
+            f"the inventory says arch {host.arch}, but the host is {snapshot.machine}",
+            place=host.name,
+            remedy=f"write `arch: {snapshot.machine}` at {host.place}",
+        )
     if not kernel.kernconf or (snapshot and not snapshot.sources and not before):
         return {path: DesiredFile(None)} if owned and before else {}
     if before and not owned:

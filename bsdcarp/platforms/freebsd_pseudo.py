@@ -7,101 +7,78 @@ client twice or not at all (recorded on FreeBSD 9.3).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import replace
 
+from bsdcarp.errors import TextFileError
+from bsdcarp.platforms.carpunits import is_unit, unit_variables
 from bsdcarp.platforms.desired import DesiredVhid
 from bsdcarp.platforms.rcfiles import RcFiles
 from bsdcarp.platforms.record import Record
+from bsdcarp.platforms.samewords import same_words
 from bsdcarp.platforms.templates import render
 from bsdcarp.snapshot import Snapshot
-from bsdcarp.textfiles.alias import parse_alias
 from bsdcarp.textfiles.rcconf import RcConf
 
-__all__ = ["assign_units", "merge", "unit_variables"]
+__all__ = ["merge"]
 
-_UNIT = re.compile(r"carp\d{1,5}")
-
-
-def assign_units(vhids: tuple[DesiredVhid, ...], rc: RcFiles, previous: Record) -> tuple[DesiredVhid, ...]:
-    """Give every vhid its carpN.
-
-    In this order: the unit whose ifconfig_carpN already says this vhid with one of its addresses; the group's own
-    name where that is a carpN; ``carp`` and the vhid; the lowest number that nothing on the host uses.
-    """
-    present = _present_units(rc)
-    # A carpN that somebody else configured is not ours to take, whatever the group is called.
-    foreign = {
-        unit: vhid
-        for unit, (vhid, addresses) in present.items()
-        if not any(vhid == v.vhid and addresses & {a.address for a in v.addresses} for v in vhids)
-        and not any(owned.interface == unit for owned in previous.vhids)
-    }
-    named = {v.group for v in vhids if _UNIT.fullmatch(v.group)}
-    taken: set[str] = set(foreign)
-    chosen: list[DesiredVhid] = []
-    for v in vhids:
-        mine = {a.address for a in v.addresses}
-        candidates = [unit for unit, (vhid, addresses) in present.items() if vhid == v.vhid and addresses & mine]
-        candidates += [v.group] if v.group in named else []
-        candidates += [f"carp{v.vhid}"] if f"carp{v.vhid}" not in named else []
-        candidates += [f"carp{n}" for n in range(512) if f"carp{n}" not in named]
-        unit = next(unit for unit in candidates if unit not in taken)
-        taken.add(unit)
-        chosen.append(replace(v, unit=unit))
-    return tuple(chosen)
-
-
-def _present_units(rc: RcFiles) -> dict[str, tuple[int, set[str]]]:
-    found: dict[str, tuple[int, set[str]]] = {}
-    for conf in rc.files.values():
-        for assignment in conf.assignments:
-            unit = assignment.name.removeprefix("ifconfig_")
-            if assignment.value and _UNIT.fullmatch(unit):
-                words = parse_alias(assignment.value)
-                if words.vhid:
-                    found[unit] = (words.vhid, {words.address.partition("/")[0]} if words.address else set())
-    return found
-
-
-def unit_variables(rc: RcFiles, unit: str) -> frozenset[str]:
-    """Return the variables that configure ``unit``: ifconfig_carpN, its _ipv6 and its aliases."""
-    pattern = re.compile(rf"ifconfig_{unit}(_ipv6|_alias\d+|_aliases)?|ipv6_ifconfig_{unit}(_alias\d+)?")
-    return frozenset(a.name for conf in rc.files.values() for a in conf.assignments if pattern.fullmatch(a.name))
+_CLONED = "cloned_interfaces"
 
 
 def merge(
     vhids: tuple[DesiredVhid, ...], previous: Record, rc: RcFiles, snapshot: Snapshot | None
 ) -> tuple[RcFiles, tuple[str, ...]]:
-    """Return the rc.conf family with these vhids and without bsdcarp's old ones; no single line is recorded.
+    """Return the rc.conf family with these vhids and without bsdcarp's old ones, and the plain names it set.
 
-    The record knows the units themselves, so the second part is empty.
+    The record knows the units themselves, so what configures them is not among the names.
     """
     del snapshot
     fragment = RcConf.parse(render("freebsd/rc.conf.pseudo.j2", vhids=vhids))
-    wanted = {a.name: a.value or "" for a in fragment.assignments}
+    wanted = {a.name: a.value or "" for a in fragment.assignments if a.name != _CLONED}
     units = [v.unit for v in vhids]
-    old = [owned.interface for owned in previous.vhids if _UNIT.fullmatch(owned.interface)]
-    for unit in {*old, *units}:
+    old = [owned.interface for owned in previous.vhids if is_unit(owned.interface)]
+    before = rc
+    for unit in dict.fromkeys((*old, *units)):
         for name in sorted(unit_variables(rc, unit) - set(wanted)):
             rc = rc.unset(name)
-    cloned = _cloned(rc.get("cloned_interfaces"), units, old)
-    if cloned:
-        wanted["cloned_interfaces"] = cloned
-    elif rc.get("cloned_interfaces") is not None and (old or units):
-        wanted.pop("cloned_interfaces", None)
-        rc = rc.unset("cloned_interfaces") if set((rc.get("cloned_interfaces") or "").split()) <= {*old} else rc
+    rc, names = _clones(rc, units, old, previous)
+    after = _CLONED
     for name, value in wanted.items():
-        if rc.get(name) != value:
-            rc = rc.set(name, value)
-    return rc, ()
+        if not same_words(before.value(name), value):
+            rc = rc.set(name, value, after)
+        after = name
+    return rc, names
 
 
-def _cloned(before: str | None, units: Iterable[str], old: Iterable[str]) -> str:
+def _clones(rc: RcFiles, units: list[str], old: list[str], previous: Record) -> tuple[RcFiles, tuple[str, ...]]:
+    now = rc.value(_CLONED)
+    if now is None and rc.known(_CLONED):
+        raise TextFileError(
+            f"the value of {_CLONED} is not known here, so nothing can be added to it",
+            place=rc.home(_CLONED),
+            remedy="write it as one plain assignment",
+        )
+    words = (now or "").split()
+    wanted = _cloned(words, units, old)
+    # A line that names nothing but our units, or that was not there, goes with the last of them.
+    ours = _CLONED in previous.names(rc.home(_CLONED)) or not rc.known(_CLONED) or (words and set(words) <= set(units))
+    names = (_CLONED,) if wanted and ours else ()
+    if wanted == words:
+        return rc, names
+    if not wanted and ours:
+        return rc.unset(_CLONED), ()
+    if rc.get(_CLONED) is None and rc.known(_CLONED):
+        raise TextFileError(
+            f"{_CLONED} is put together by sh, so it cannot be edited safely",
+            place=f"{rc.home(_CLONED)}, line {rc.files[rc.home(_CLONED)].line_of(_CLONED)}",
+            remedy=f'write it as one plain assignment: {_CLONED}="{" ".join(wanted)}"',
+        )
+    return rc.set(_CLONED, " ".join(wanted)), names
+
+
+def _cloned(words: list[str], units: Iterable[str], old: Iterable[str]) -> list[str]:
     """Foreign clones stay first and in order; ours follow, ascending by vhid.  Untouched if it is right already."""
     ours = list(units)
-    words = (before or "").split()
-    if [w for w in words if w in ours] == ours and not set(words) & (set(old) - set(ours)):
-        return " ".join(words) if ours else ""
-    return " ".join([w for w in words if w not in ours and w not in set(old)] + ours)
+    gone = set(old) - set(ours)
+    if [w for w in words if w in ours] == ours and not set(words) & gone:
+        return words
+    return [w for w in words if w not in ours and w not in gone] + ours

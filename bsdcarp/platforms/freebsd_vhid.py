@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+import re
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import partial
 
 from bsdcarp.platforms.desired import DesiredVhid
 from bsdcarp.platforms.rcfiles import RC_CONF, RcFiles
 from bsdcarp.platforms.record import Record
+from bsdcarp.platforms.samewords import same_words
 from bsdcarp.platforms.templates import render
 from bsdcarp.snapshot import Snapshot
 from bsdcarp.textfiles.alias import parse_alias, variable_name
-from bsdcarp.textfiles.aliases import numbered, place
+from bsdcarp.textfiles.aliases import numbered, place, used_numbers
 from bsdcarp.textfiles.rcconf import RcConf
 
-__all__ = ["merge"]
+__all__ = ["IPV6_ONLY", "merge"]
+
+IPV6_ONLY = "inet6 auto_linklocal"
+"""What bsdcarp writes into ifconfig_IF_ipv6 where an interface has no IPv6 address of its own."""
+_FAMILIES = frozenset({"inet", "inet6", "link", "ether"})
 
 
 def merge(
     vhids: tuple[DesiredVhid, ...], previous: Record, rc: RcFiles, snapshot: Snapshot | None
 ) -> tuple[RcFiles, tuple[str, ...]]:
     """Return the rc.conf family with these vhids and without bsdcarp's old ones, and the plain names it set."""
+    del snapshot
     interfaces: dict[str, list[DesiredVhid]] = {}
     for vhid in vhids:
         interfaces.setdefault(vhid.interface, []).append(vhid)
@@ -27,75 +36,129 @@ def merge(
         name
         for name, here in interfaces.items()
         if any(address.family == "inet6" for vhid in here for address in vhid.addresses)
-        and not _ipv6_configured(name, rc, snapshot, previous)
+        and not _ipv6_configured(name, rc, previous)
     }
     fragment = RcConf.parse(render("freebsd/rc.conf.vhid.j2", interfaces=interfaces, needs_ipv6=needs_ipv6))
     plain: list[str] = []
     for name in [*interfaces, *sorted({o.interface for o in previous.vhids} - set(interfaces))]:
-        variable = f"ifconfig_{variable_name(name)}_ipv6"
+        variable = _ipv6_variable(name)
         value = fragment.get(variable)
         if value is not None:
             plain.append(variable)
-            rc = rc.set(variable, value) if rc.get(variable) != value else rc
-        elif any(variable in previous.names(path) for path in rc.files):
+            rc = rc.set(variable, value, f"ifconfig_{variable_name(name)}") if rc.get(variable) != value else rc
+        elif _ipv6_is_ours(name, rc, previous):
             rc = rc.unset(variable)
-        rc = _place(name, interfaces.get(name, []), previous, rc, fragment)
+        rc = _merge_interface(_Ours.on(name, vhids, previous), rc, fragment)
     return rc, tuple(plain)
 
 
-def _ipv6_configured(name: str, rc: RcFiles, snapshot: Snapshot | None, previous: Record) -> bool:
-    """Without ifconfig_IF_ipv6, rc ignores every inet6 alias of the interface (network.subr)."""
-    variable = f"ifconfig_{variable_name(name)}_ipv6"
-    if any(variable in previous.names(path) for path in rc.files):
-        return False  # bsdcarp's own line: still needed, still owned
-    return bool((snapshot and snapshot.rc.get(variable)) or rc.get(variable))
+def _ipv6_variable(interface: str) -> str:
+    return f"ifconfig_{variable_name(interface)}_ipv6"
 
 
-def _place(name: str, vhids: list[DesiredVhid], previous: Record, rc: RcFiles, fragment: RcConf) -> RcFiles:
-    owned = {o.vhid for o in previous.vhids if o.interface == name} | {v.vhid for v in vhids}
-    addresses = previous.addresses(name) | {a.address for v in vhids for a in v.addresses}
-    wanted = [value for _, value in sorted(numbered(fragment, name).items())]
+def _ipv6_is_ours(interface: str, rc: RcFiles, previous: Record) -> bool:
+    """A line of ours that says something else by now has become the operator's."""
+    variable = _ipv6_variable(interface)
+    return variable in previous.names(rc.home(variable)) and rc.get(variable) == IPV6_ONLY
 
-    def ours(value: str) -> bool:
+
+def _ipv6_configured(interface: str, rc: RcFiles, previous: Record) -> bool:
+    """Without ifconfig_IF_ipv6 or ipv6_prefix_IF, rc ignores every inet6 alias of the interface (network.subr)."""
+    if _ipv6_is_ours(interface, rc, previous):
+        return False  # still needed, still owned
+    return bool(rc.value(_ipv6_variable(interface)) or rc.value(f"ipv6_prefix_{variable_name(interface)}"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """What counts as bsdcarp's on one interface: the vhids wanted there, and addresses it wants or once put there."""
+
+    interface: str
+    vhids: frozenset[int]
+    addresses: frozenset[str]
+
+    @classmethod
+    def on(cls, interface: str, vhids: tuple[DesiredVhid, ...], previous: Record) -> _Ours:
+        wanted = frozenset(address.address for v in vhids for address in v.addresses)
+        here = frozenset(v.vhid for v in vhids if v.interface == interface)
+        return cls(interface, here, wanted | previous.addresses(interface))
+
+    def __call__(self, value: str) -> bool:
         words = parse_alias(value)
-        return words.vhid in owned or (words.vhid is not None and _bare(words.address) in addresses)
+        if words.vhid is None:
+            return False
+        return words.vhid in self.vhids or _bare(words.address) in self.addresses
 
-    taken = {path: set(numbered(conf, name)) for path, conf in rc.files.items()}
-    for path, conf in rc.files.items():
-        elsewhere = {n for other, numbers in taken.items() if other != path for n in numbers}
-        here = {_key(value) for value in numbered(conf, name).values() if ours(value)}
-        if path == RC_CONF:
-            others = {
-                _key(value)
-                for other, there in rc.files.items()
-                if other != path
-                for value in numbered(there, name).values()
-                if ours(value)
+
+def _merge_interface(ours: _Ours, rc: RcFiles, fragment: RcConf) -> RcFiles:
+    name = ours.interface
+    wanted = {_key(value): value for _, value in sorted(numbered(fragment, name).items())}
+    elsewhere = _unseen_numbers(name, rc)
+    rc = _other_forms(ours, rc, wanted)
+    rc = _without_overridden(ours, rc)
+    settled: set[Hashable] = set()
+    # Files that are read later first: an entry in one of them stays there, the rest goes into /etc/rc.conf.
+    for path in sorted(rc.files, key=lambda path: path == RC_CONF):
+        present = {_key(value): value for value in numbered(rc.files[path], name).values() if ours(value)}
+        keys = [key for key in wanted if key not in settled and (path == RC_CONF or key in present)]
+        settled |= set(keys)
+        mine = [present[key] if same_words(present.get(key), wanted[key]) else wanted[key] for key in keys]
+        if mine or present:
+            taken = elsewhere | {
+                number for other, conf in rc.files.items() if other != path for number in used_numbers(conf, name)
             }
-            mine = [value for value in wanted if _key(value) not in others]
-        else:
-            mine = [value for value in wanted if _key(value) in here]
-        rc = rc.put(path, _placed(conf, name, mine, ours, _key, elsewhere))
+            rc = rc.edit(path, partial(place, interface=name, wanted=mine, ours=ours, key=_key, taken=taken))
     return rc
 
 
-def _placed(
-    conf: RcConf,
-    name: str,
-    wanted: list[str],
-    ours: Callable[[str], bool],
-    key: Callable[[str], Hashable],
-    taken: set[int],
-) -> RcConf:
-    present = numbered(conf, name)
-    if not wanted and not any(ours(value) for value in present.values()):
-        return conf
-    return place(conf, name, wanted, ours, key, taken)
+def _other_forms(ours: _Ours, rc: RcFiles, wanted: dict[Hashable, str]) -> RcFiles:
+    """Take what is ours out of ifconfig_IF_aliases, and settle a vhid in ifconfig_IF itself where it is."""
+    plural = f"ifconfig_{variable_name(ours.interface)}_aliases"
+    components = _components(rc.get(plural) or "")
+    kept = [component for component in components if not ours(component)]
+    if len(kept) < len(components):
+        rc = rc.set(plural, " ".join(kept)) if kept else rc.unset(plural)
+    main = f"ifconfig_{variable_name(ours.interface)}"
+    value = rc.get(main)
+    if value is not None and ours(value):
+        # rc applies this one without `alias`, as the interface's first address.
+        replacement = wanted.pop(_key(value), "up")
+        if not same_words(value, replacement):
+            rc = rc.set(main, replacement)
+    return rc
+
+
+def _without_overridden(ours: _Ours, rc: RcFiles) -> RcFiles:
+    """Drop entries of ours whose number a later file assigns again, so that they never come into force."""
+    paths = list(rc.files)
+    for at, path in enumerate(paths):
+        later = {n for other in paths[at + 1 :] for n in used_numbers(rc.files[other], ours.interface)}
+        for number, value in numbered(rc.files[path], ours.interface).items():
+            if number in later and ours(value):
+                rc = rc.unset_in(path, f"ifconfig_{variable_name(ours.interface)}_alias{number}")
+    return rc
+
+
+def _unseen_numbers(interface: str, rc: RcFiles) -> frozenset[int]:
+    """Return the numbers that only sh found: assigned by a file that is sourced from one of these."""
+    pattern = re.compile(rf"ifconfig_{re.escape(variable_name(interface))}_alias(0|[1-9][0-9]*)")
+    found = {int(match[1]) for name in rc.evaluated if (match := pattern.fullmatch(name)) and not rc.known(name)}
+    return frozenset(found)
+
+
+def _components(value: str) -> list[str]:
+    """Cut ifconfig_IF_aliases where rc does: at each word that is an address family."""
+    pieces: list[list[str]] = []
+    for word in value.split():
+        if word in _FAMILIES or not pieces:
+            pieces.append([])
+        pieces[-1].append(word)
+    return [" ".join(piece) for piece in pieces]
 
 
 def _key(value: str) -> Hashable:
     words = parse_alias(value)
-    return (words.family, _bare(words.address))
+    return (words.family or "inet", _bare(words.address))
 
 
 def _bare(address: object) -> str:

@@ -39,7 +39,7 @@ class RcFiles:
 
     def home(self, name: str) -> str:
         """Return the path of the last file that assigns ``name`` or may do so, or /etc/rc.conf."""
-        return next((path for path in reversed(self.files) if self.files[path].line_of(name)), RC_CONF)
+        return next((path for path in reversed([*self.files]) if self.files[path].line_of(name)), RC_CONF)
 
     def get(self, name: str) -> str | None:
         """Return the last statically known value of ``name``, or None."""
@@ -85,8 +85,12 @@ class RcFiles:
         found = self
         for path, conf in self.files.items():
             if conf.line_of(name):
-                found = found.edit(path, lambda conf: conf.unset(name))
+                found = found.unset_in(path, name)
         return found
+
+    def unset_in(self, path: str, name: str) -> RcFiles:
+        """Return these files without any assignment of ``name`` in ``path``.  Raises ``TextFileError``."""
+        return self.edit(path, lambda conf: conf.unset(name))
 
 
 def read_rc_files(snapshot: Snapshot | None, *, netif: bool = True) -> RcFiles:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from bsdcarp.errors import SshError
 from bsdcarp.model import BecomeMethod, Secret
 from bsdcarp.ssh import terminal
+from bsdcarp.ssh.marks import after
 from bsdcarp.ssh.refusals import refusal
 from bsdcarp.ssh.result import Result, RunFailed
 
@@ -106,7 +107,7 @@ class Invocation:
 
         Raises ``SshError`` when the password is refused or missing.
         """
-        if _line(self.mark).search(stdout):
+        if after(self.mark, stdout) is not None:
             return None
         asked = terminal.prompts(stdout) if self.terminal else stderr.count(self.prompt.encode())
         if asked > self._answered:
@@ -126,30 +127,27 @@ class Invocation:
 
         Raises ``RunFailed`` if root's shell was there but did not live to tell, another ``SshError`` if it never was.
         """
-        ready = _line(self.mark).split(stdout, maxsplit=1)[1:]
+        ready = after(self.mark, stdout)
         if self.terminal:
             if (found := terminal.result(self.mark, stdout)) is not None:
                 return found
         else:
             # With sudo -S the mark comes twice on standard output: from the shell that waited, and from the script's.
-            out = _line(self.mark).split(ready[0], maxsplit=1)[1:] if ready and self.waits else ready
-            err = _line(self.mark).split(stderr, maxsplit=1)[1:]
-            if out:
-                return Result(status, out[0], err[0] if err else stderr)
-        if ready:
+            out = after(self.mark, ready) if ready is not None and self.waits else ready
+            err = after(self.mark, stderr)
+            if out is not None:
+                return Result(status, out, stderr if err is None else err)
+        if ready is not None:
             raise RunFailed("root's shell ended before the script did", remedy="see what killed it there", sent=True)
         raise refusal(self.become.method, self._said(stdout, stderr), asked=self._answered)
 
     def _said(self, stdout: bytes, stderr: bytes) -> str:
-        # The login shell's own noise goes to standard output; sudo and doas complain on standard error.
-        text = (stdout if self.terminal else stderr or stdout).decode("utf-8", "replace")
+        # sudo and doas complain on standard error, where standard output has only a login shell's noise; what stands in
+        # for a shell (nologin) complains on standard output.
+        parts = (stderr, stdout) if self.become.method == "none" else (stdout if self.terminal else stderr or stdout,)
+        text = b"\n".join(parts).decode("utf-8", "replace")
         for word in (self.mark, self.prompt):
             text = text.replace(word, "")
         if self.become.password:
             text = text.replace(self.become.password.reveal(), "********")
         return text
-
-
-def _line(mark: str) -> re.Pattern[bytes]:
-    # A whole line: an error message that quotes the command does not count.
-    return re.compile(rb"(?:^|\n)" + mark.encode() + rb"\r?\n")

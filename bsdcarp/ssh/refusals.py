@@ -40,8 +40,9 @@ def refusal(method: BecomeMethod, said: str, *, asked: bool) -> SshError:
     lines = [line.strip() for line in re.split(r"[\r\n]+", said) if line.strip()]
     last = lines[-1][-300:] if lines else "nothing was said"
     if method == "none":
+        said = " / ".join(lines[-2:]) or last
         return SshError(
-            f"the login shell did not start /bin/sh: {last}", remedy="the login needs a shell that runs commands"
+            f"the login shell did not start /bin/sh: {said[-300:]}", remedy="the login needs a shell that runs commands"
         )
     for pattern, cause, remedy in _KNOWN:
         if re.search(pattern, said, re.IGNORECASE) and not (asked and "asks" in cause):

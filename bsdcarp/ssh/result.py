@@ -14,7 +14,11 @@ class Result:
     """What a script left behind."""
 
     status: int
-    """Exit status of the script's shell; -1 if a signal ended it (the server names no number then)."""
+    """Exit status of the script's shell.
+
+    If a signal ended it: -1, as the server names no number then, or 128 and more where another shell was waiting for
+    it (some login shells, ``su``, ``sudo``).
+    """
     stdout: bytes
     """Exactly what the script wrote, without anything that the login shell's start-up files said before it."""
     stderr: bytes

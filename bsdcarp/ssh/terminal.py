@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from bsdcarp.ssh.marks import after
 from bsdcarp.ssh.result import Result
 
 __all__ = ["opening", "payload", "prompts", "result"]
@@ -58,10 +59,10 @@ def prompts(said: bytes) -> int:
 
 def result(mark: str, said: bytes) -> Result | None:
     """Take apart what came through the terminal; None if the script did not run to its end."""
-    begin = re.search(rb"(?:^|\n)" + mark.encode() + rb"\r?\n", said)
-    if begin is None:
+    everything = after(mark, said)
+    if everything is None:
         return None
-    output, _, rest = said[begin.end() :].rpartition(f"{mark}e\n".encode())
+    output, _, rest = everything.rpartition(f"{mark}e\n".encode())
     errors, _, _ = rest.partition(f"\n{mark}s\n".encode())
     stderr, dot, status = errors.rpartition(b".")
     if not dot or not status.isdigit():

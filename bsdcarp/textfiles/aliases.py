@@ -79,7 +79,7 @@ def place(
 
 
 def _close(conf: RcConf, interface: str, gaps: set[int], taken: set[int]) -> RcConf:
-    """Move entries down into ``gaps``, as far as the numbers above a gap were without a gap of their own."""
+    """Move the next entry above into each of ``gaps``, and so on upwards; gaps that were there before stay open."""
     fixed = taken | {
         number
         for number in used_numbers(conf, interface)
@@ -87,11 +87,7 @@ def _close(conf: RcConf, interface: str, gaps: set[int], taken: set[int]) -> RcC
         if name == _name(interface, number)
     }
     open_numbers: set[int] = set()
-    before = -1
     for number in sorted(used_numbers(conf, interface) | taken | set(gaps)):
-        if number != before + 1:
-            open_numbers.clear()
-        before = number
         if number in gaps:
             open_numbers.add(number)
         elif open_numbers and number not in fixed:

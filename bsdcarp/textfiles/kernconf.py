@@ -103,7 +103,8 @@ class KernConf:
             if self.ident == name:
                 return self
             start, end = self.statements[last].spans[0]
-            return KernConf.parse(self.text[:start] + name + self.text[end:])
+            word = f'"{name}"' if self.text[start] == '"' else name
+            return KernConf.parse(self.text[:start] + word + self.text[end:])
         if included < 0:
             return KernConf.parse(appended(self.text, f"ident\t\t{name}"))
         spans = self.statements[included].spans

@@ -19,6 +19,10 @@ __all__ = ["IDENTIFIER", "Unreadable", "Word", "WordReader"]
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _ENDS_WORD = frozenset(" \t\n;&|<>()")
+# Runs that mean nothing special, taken in one step for speed.
+_PLAIN_RUN = re.compile(r"""[^ \t\n;&|<>()\\'"`$=~:*?[{]+""")
+_GAP = re.compile(r"(?:[ \t]+|\\\n|#[^\n]*)*")
+_DOUBLE_RUN = re.compile(r"""[^"\\$`]+""")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETER = r"(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-])"
 _LENGTH = re.compile(rf"#({_PARAMETER})\}}")
@@ -95,17 +99,8 @@ class WordReader(ABC):
 
     def skip_blanks(self) -> None:
         """Skip blanks, joined lines and a comment; right only between two tokens, as # inside a word is data."""
-        while True:
-            ch = self.peek()
-            if ch in {" ", "\t"}:
-                self.pos += 1
-            elif self.text.startswith("\\\n", self.pos):
-                self.pos += 2
-            elif ch == "#":
-                end = self.text.find("\n", self.pos)
-                self.pos = len(self.text) if end < 0 else end
-            else:
-                return
+        gap = _GAP.match(self.text, self.pos)
+        self.pos = gap.end() if gap else self.pos
 
     def read_word(self) -> Word:
         """Read the word that begins here; the cursor is known to stand on one."""
@@ -117,6 +112,11 @@ class WordReader(ABC):
         value_start = -1
         name_pieces = 0
         while self.at_word():
+            if run := _PLAIN_RUN.match(self.text, self.pos):
+                out.append(run.group())
+                self.pos = run.end()
+                tilde = False
+                continue
             ch = self.text[self.pos]
             if self.text.startswith("\\\n", self.pos):
                 self.pos += 2
@@ -180,6 +180,9 @@ class WordReader(ABC):
                 piece = self.read_expansion(in_double=True)
                 known = known and piece is not None
                 out.append(piece or "")
+            elif run := _DOUBLE_RUN.match(self.text, self.pos):
+                out.append(run.group())
+                self.pos = run.end()
             else:
                 out.append(ch)
                 self.pos += 1

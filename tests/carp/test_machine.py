@@ -19,6 +19,7 @@ from bsdcarp.carp import (
     Log,
     Machine,
     Node,
+    Protocol,
     RemoveAddresses,
     SendAdvert,
     SendGratuitousArp,
@@ -259,6 +260,11 @@ def test_values_that_no_kernel_accepts_are_refused_and_change_nothing(wrong: dic
     with pytest.raises(ValueError, match=r"advskew|advbase|vhid|key"):
         machine.configure(0.0, **wrong)
     assert machine.config == before
+
+
+def test_vrrp_is_a_known_protocol_that_is_not_spoken() -> None:
+    with pytest.raises(ValueError, match="vrrp3 is not spoken yet"):
+        Vhid(1, protocol=Protocol.VRRP3)
 
 
 def test_a_configuration_does_not_show_its_key() -> None:

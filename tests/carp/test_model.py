@@ -105,12 +105,27 @@ class Election(RuleBasedStateMachine):
         self.segment.run(9)
         if self.segment.loss or self.segment.duplication or self.segment.delay[1] > SLOW:
             return
+        chosen = self.segment.masters()
         for members in self.segment.partitions():
-            masters = [name for name in members if self.segment.hosts[name].state is State.MASTER]
+            masters = members.intersection(chosen)
             assert len(masters) == 1
             if all(self.segment.hosts[name].node.settings.preempt for name in members):
                 best = min(members, key=lambda name: self.segment.hosts[name].machine.config.advskew)
-                assert masters == [best]
+                assert masters == {best}
+        # Without preempt the role stays where it is, however slow its owner.
+        quiet = [name for name in chosen if not self.preemptible(name)]
+        self.segment.run(5)
+        assert set(quiet) <= set(self.segment.masters())
+
+    def preemptible(self, name: str) -> bool:
+        """Whether somebody in the same partition is preferred and may say so."""
+        hosts = self.segment.hosts
+        mine = hosts[name]
+        return any(
+            other.node.settings.preempt and other.machine.config.advskew < mine.machine.config.advskew
+            for other in hosts.values()
+            if self.segment.connected(mine, other)
+        )
 
     @rule(groups=st.lists(st.integers(0, 2), min_size=5, max_size=5))
     def split(self, groups: list[int]) -> None:

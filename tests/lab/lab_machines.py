@@ -37,7 +37,10 @@ class Bench:
         vlan: int | None = None,
     ) -> Machine:
         number = len(list(self.root.iterdir())) + 1 if self.root.exists() else 1
-        nics = [Nic("em0", f"52:54:00:00:00:{number:02x}", "lan", vlan), Nic("em1", f"52:54:00:00:01:{number:02x}", "dmz")]
+        nics = [
+            Nic("em0", f"52:54:00:00:00:{number:02x}", "lan", vlan),
+            Nic("em1", f"52:54:00:00:01:{number:02x}", "dmz"),
+        ]
         made = Machine(name, release, self.root / name, nics, network=self.network, kernel=kernel)
         head = f'hostname="{name}"\nsshd_enable="YES"\nifconfig_em0="inet {address}/24"\n'
         made.create(head + rc, sysctl_conf=sysctl, loader_conf=loader, files=files)

@@ -24,7 +24,9 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.mark.parametrize("release", EVERY_RELEASE)
 def test_every_release_boots_and_elects_itself_when_alone(bench: Bench, release: str) -> None:
     pseudo = release in {"7.2", "9.3"}
-    machine = bench.machine(release=release, rc=CLONES if pseudo else ALIAS, kernel="CARP", sysctl="net.inet.carp.preempt=1\n")
+    machine = bench.machine(
+        release=release, rc=CLONES if pseudo else ALIAS, kernel="CARP", sysctl="net.inet.carp.preempt=1\n"
+    )
     bench.network.advance(4)
     assert machine.alive
     assert machine.carp_states() == {"1@carp0" if pseudo else "1@em0": "MASTER"}
@@ -117,7 +119,9 @@ def test_other_hyphens_do_no_harm_from_ten_on(bench: Bench, password: str) -> No
 
 
 def test_double_hyphen_drops_the_alias_without_a_word(bench: Bench) -> None:
-    machine = bench.machine(loader='carp_load="YES"\n', rc='ifconfig_em0_alias0="inet vhid 1 pass ab--cd alias 192.0.2.1/32"\n')
+    machine = bench.machine(
+        loader='carp_load="YES"\n', rc='ifconfig_em0_alias0="inet vhid 1 pass ab--cd alias 192.0.2.1/32"\n'
+    )
     assert machine.alive
     assert machine.carp_states() == {}
 
@@ -312,7 +316,17 @@ def test_files_that_cannot_be_written_are_one_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("7.2", "7.2"), ("freebsd-14.2", "14.2"), ("8.4", "9.3"), ("5.4", "7.2"), ("11.0", "10.4"), ("11.4", "12.1"), ("13.4-RELEASE", "14.2"), ("16", "15.0"), ("10", "10.4")],
+    [
+        ("7.2", "7.2"),
+        ("freebsd-14.2", "14.2"),
+        ("8.4", "9.3"),
+        ("5.4", "7.2"),
+        ("11.0", "10.4"),
+        ("11.4", "12.1"),
+        ("13.4-RELEASE", "14.2"),
+        ("16", "15.0"),
+        ("10", "10.4"),
+    ],
 )
 def test_other_releases_map_to_the_nearest_of_their_era(name: str, expected: str) -> None:
     assert release_named(name).name == expected

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from lab_machines import VHID_RELEASES, Bench, refused, run
 from hypothesis import given
 from hypothesis import strategies as st
+from lab_machines import VHID_RELEASES, Bench, refused, run
 
 from bsdcarp.lab.commands.ifconfig_words import atoi
+from bsdcarp.lab.interface import Address
 from bsdcarp.lab.machine import Machine
 
 LOADED = 'carp_load="YES"\n'
@@ -33,7 +35,9 @@ def carp_lines(machine: Machine, option: str = "") -> list[str]:
 def test_fourteen_shows_the_destinations_and_the_new_flag(fourteen: Machine) -> None:
     run(fourteen, "ifconfig em0 vhid 1 pass x alias 192.0.2.1/32")
     shown = run(fourteen, "ifconfig em0")
-    assert shown.startswith("em0: flags=1008943<UP,BROADCAST,RUNNING,PROMISC,SIMPLEX,MULTICAST,LOWER_UP> metric 0 mtu 1500\n")
+    assert shown.startswith(
+        "em0: flags=1008943<UP,BROADCAST,RUNNING,PROMISC,SIMPLEX,MULTICAST,LOWER_UP> metric 0 mtu 1500\n"
+    )
     assert "\tcarp: BACKUP vhid 1 advbase 1 advskew 0\n\t      peer 224.0.0.18 peer6 ff02::12\n" in shown
 
 
@@ -99,6 +103,7 @@ def test_up_to_nine_keys_cannot_be_shown(bench: Bench) -> None:
     machine = bench.machine(release="9.3", kernel="CARP")
     run(machine, "ifconfig carp0 create vhid 1 pass secret 192.0.2.1/24")
     assert "secret" not in run(machine, "ifconfig carp0")
+    assert "illegal option -- k" in refused(machine, "ifconfig -k carp0")
 
 
 def test_ipv6_vip_and_families(bench: Bench) -> None:
@@ -127,10 +132,6 @@ def test_address_without_mask_gets_that_of_its_class(fourteen: Machine) -> None:
 def test_address_under_a_vhid_that_is_not_there(bench: Bench) -> None:
     """Only the raw call can do this: ifconfig always makes the vhid first."""
     machine = bench.machine(loader=LOADED)
-    from ipaddress import IPv4Address
-
-    from bsdcarp.lab.interface import Address
-
     interface = machine.kernel.interfaces["em0"]
     with pytest.raises(OSError, match="Protocol not available"):
         machine.kernel.addressing.add(interface, Address(IPv4Address("192.0.2.1"), 32, 9))
@@ -163,7 +164,9 @@ def test_clones_of_other_kinds(fourteen: Machine) -> None:
     run(fourteen, "ifconfig em0.8 destroy")
     assert set(fourteen.carp_states()) == {"1@bridge0"}
     assert refused(fourteen, "ifconfig carp0 create") == "ifconfig: SIOCIFCREATE2: Invalid argument"
-    assert refused(fourteen, "ifconfig vlan9 create vlan 9 vlandev em9") == "ifconfig: SIOCSETVLAN: Device not configured"
+    assert (
+        refused(fourteen, "ifconfig vlan9 create vlan 9 vlandev em9") == "ifconfig: SIOCSETVLAN: Device not configured"
+    )
     assert run(fourteen, "ifconfig gif0 create") == ""
 
 
@@ -191,6 +194,19 @@ def test_renamed_parent_keeps_its_vhids(bench: Bench) -> None:
     bench.network.advance(4)
     assert machine.carp_states() == {"1@wan": "MASTER"}
     assert "mtu 1400" in run(machine, "ifconfig wan")
+
+
+def test_renamed_pseudo_interface_and_parent_stay_together(bench: Bench) -> None:
+    machine = bench.machine(release="9.3", kernel="CARP", sysctl="net.inet.carp.arpbalance=1\n")
+    run(machine, "ifconfig carp0 create vhid 1 pass x 192.0.2.1/24")
+    run(machine, "ifconfig carp0 name vip")
+    run(machine, "ifconfig em0 name wan")
+    bench.network.advance(4)
+    assert machine.carp_states() == {"1@vip": "MASTER"}
+    assert machine.kernel.arp_answer("em0", IPv4Address("192.0.2.1"), IPv4Address("192.0.2.7")) == "00:00:5e:00:01:01"
+    run(machine, "ifconfig wan down")
+    assert machine.carp_states() == {"1@vip": "INIT"}
+    assert run(machine, "sysctl -n net.inet.carp.suppress_preempt") == "1\n"
 
 
 def test_allow_zero_puts_vhids_into_init_from_eleven_on(bench: Bench) -> None:

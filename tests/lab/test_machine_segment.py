@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -119,8 +120,6 @@ def test_wrong_password_is_counted_and_makes_two_masters(bench: Bench) -> None:
 
 
 def test_arp_is_answered_by_the_master_with_the_virtual_address(bench: Bench) -> None:
-    from ipaddress import IPv4Address
-
     alpha, beta = pair(bench, "12.1")
     vip, client = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.99")
     assert alpha.kernel.arp_answer("em0", vip, client) == "00:00:5e:00:01:01"
@@ -153,7 +152,9 @@ def test_real_clock_runs_events_in_a_thread(tmp_path: Path) -> None:
     try:
         network.schedule(0.01, happened.set)
         assert happened.wait(10)
-        machine = Machine("alpha", "14.2", tmp_path / "alpha", [Nic("em0", "52:54:00:00:00:01")], network=network, reboot_delay=0.01)
+        machine = Machine(
+            "alpha", "14.2", tmp_path / "alpha", [Nic("em0", "52:54:00:00:00:01")], network=network, reboot_delay=0.01
+        )
         machine.create()
         machine.boot()
         up = threading.Event()

@@ -33,7 +33,10 @@ RC = (
 @pytest.mark.parametrize(("release", "groups"), CASES)
 def test_the_whole_life_of_some_groups(tmp_path: Path, release: str, groups: dict) -> None:
     with SimulatedHost(tmp_path, release, rc_conf=RC) as host:
-        before, files = host.live(), {p: host.read(p) for p in ("/etc/rc.conf", "/etc/sysctl.conf", "/boot/loader.conf")}
+        before, files = (
+            host.live(),
+            {p: host.read(p) for p in ("/etc/rc.conf", "/etc/sysctl.conf", "/boot/loader.conf")},
+        )
         inventory = inventory_of(release, groups)
         host.apply(inventory)
         assert not host.plan(inventory), [str(c.command) for c in host.plan(inventory).live]

@@ -18,6 +18,7 @@ from bsdcarp.errors import SshError
 from bsdcarp.model import Secret
 from bsdcarp.ssh import Become, Result, RunFailed
 from bsdcarp.ssh.become import Invocation
+from bsdcarp.ssh.marks import after
 from bsdcarp.ssh.refusals import refusal
 
 PASSWORD = Secret("hunter2")
@@ -87,6 +88,21 @@ def test_sudo_gets_the_password_once_and_only_at_its_prompt() -> None:
 def test_a_message_that_quotes_the_command_is_not_the_ready_mark() -> None:
     run = invocation(Become("doas", PASSWORD))
     assert run.reply(b"doas: not allowed: /bin/sh -c echo mmmmmmmm; exec\r\n", b"") == b""
+
+
+@pytest.mark.parametrize(
+    ("said", "follows"),
+    [
+        (b"mmmmmmmm\nrest", b"rest"),
+        (b"noise\nmmmmmmmm\r\nrest\nmmmmmmmm\n", b"rest\nmmmmmmmm\n"),
+        (b"xmmmmmmmm\nmmmmmmmm is quoted\nmmmmmmmm\n", b""),
+        (b"mmmmmmmm", None),
+        (b"xmmmmmmmm\n", None),
+        (b"", None),
+    ],
+)
+def test_a_mark_is_a_whole_line(said: bytes, follows: bytes | None) -> None:
+    assert after("m" * 8, said) == follows
 
 
 def test_sudo_asking_again_is_a_refusal() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import paramiko
 import pytest
 from odd_server import Odd, odd_server, odd_target
+from sshd_peer import TIMEOUT
 
 from bsdcarp.model import Secret
 from bsdcarp.ssh import Become, Result, RunFailed, connect, exchange
@@ -71,29 +72,30 @@ def test_a_connection_lost_while_asking_for_a_command(target: Target, keys: Path
 def test_a_command_that_is_never_answered_is_given_up(target: Target, keys: Path) -> None:
     class Mute(Odd):
         def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
-            time.sleep(2)
+            self.executed.wait(TIMEOUT)
             return True
 
-    with odd_server(Mute(), keys / "host_ed25519") as port, connect(target(port)) as session:
+    mute = Mute()
+    with odd_server(mute, keys / "host_ed25519") as port, connect(target(port)) as session:
         began = time.monotonic()
         with pytest.raises(RunFailed, match=r"no answer within 0\.2 s") as caught:
             session.run(b"echo\n", timeout=0.2)
-        assert time.monotonic() - began < 1.9
+        assert time.monotonic() - began < 10
+        mute.executed.set()
     assert not caught.value.sent
 
 
 def test_a_session_that_is_never_opened_is_given_up(target: Target, keys: Path) -> None:
     class Slow(Odd):
         def check_channel_request(self, kind: str, chanid: int) -> int:
-            time.sleep(1)
+            self.executed.wait(TIMEOUT)
             return paramiko.common.OPEN_SUCCEEDED
 
-    with (
-        odd_server(Slow(), keys / "host_ed25519") as port,
-        connect(target(port)) as session,
-        pytest.raises(RunFailed) as caught,
-    ):
-        session.run(b"echo\n", timeout=0.2)
+    slow = Slow()
+    with odd_server(slow, keys / "host_ed25519") as port, connect(target(port)) as session:
+        with pytest.raises(RunFailed) as caught:
+            session.run(b"echo\n", timeout=0.2)
+        slow.executed.set()
     assert not caught.value.sent
 
 
@@ -129,6 +131,7 @@ def test_a_script_that_is_not_taken_in_time_was_not_sent(target: Target, keys: P
 
 def test_an_exit_status_without_the_end_of_the_outputs_is_a_loss(target: Target, keys: Path) -> None:
     def vanish(transport: paramiko.Transport, server: Odd) -> None:
+        mark(server.channels[0])  # the script is there
         server.channels[0].send_exit_status(0)
         time.sleep(0.1)
         transport.close()
@@ -160,9 +163,9 @@ def test_outputs_that_end_without_anything_after_them_run_into_the_limit(target:
     with (
         odd_server(Odd(), keys / "host_ed25519", fall_silent) as port,
         connect(target(port)) as session,
-        pytest.raises(RunFailed, match=r"no answer within 0\.3 s") as caught,
+        pytest.raises(RunFailed, match=r"no answer within 1\.5 s") as caught,
     ):
-        session.run(b"echo\n", timeout=0.3)
+        session.run(b"echo\n", timeout=1.5)
     assert caught.value.sent
 
 

@@ -189,13 +189,15 @@ def test_a_server_that_never_answers_a_key_is_given_up(
 
     class Slow(Odd):
         def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
-            self.executed.wait(1)
+            self.executed.wait(TIMEOUT)
             return paramiko.common.AUTH_FAILED
 
-    with odd_server(Slow(), keys / "host_ed25519") as port:
+    slow = Slow()
+    with odd_server(slow, keys / "host_ed25519") as port:
         target = odd_target(port, known_hosts, keys / "host_ed25519", keys / "user_ed25519")
         with pytest.raises(SshError, match=r"no answer to .*user_ed25519 within 0\.3 s"):
             connect(target)
+        slow.executed.set()
 
 
 def test_an_agent_that_refuses_to_sign_ends_the_connection(

@@ -67,9 +67,11 @@ def test_a_shell_that_ends_before_it_has_read_everything_gives_its_status(sessio
     assert (result.status, result.stdout) == (3, b"early\n")
 
 
-def test_a_signal_is_reported_as_minus_one(session: Session) -> None:
+def test_a_signal_shows_in_the_status(session: Session) -> None:
     result = session.run(b"echo before; kill -9 $$\n", timeout=TIMEOUT)
-    assert (result.status, result.stdout) == (-1, b"before\n")
+    # A login shell that waits for /bin/sh instead of becoming it makes a number of it.
+    assert result.status in {-1, 128 + 9}
+    assert result.stdout == b"before\n"
 
 
 def test_what_the_login_shell_says_first_is_not_the_scripts(start_sshd: StartSshd, target_for: TargetFor) -> None:
@@ -83,12 +85,13 @@ def test_a_login_that_runs_no_commands_is_an_error(start_sshd: StartSshd, target
     server = start_sshd("ForceCommand echo 'This account is currently not available.'; exit 1")
     with connect(target_for(server)) as session, pytest.raises(RunFailed) as caught:
         session.run(b"echo out\n", timeout=TIMEOUT)
-    assert "did not start /bin/sh: This account is currently not available." in str(caught.value)
+    assert "the login shell did not start /bin/sh: " in str(caught.value)
+    assert "This account is currently not available." in str(caught.value)
     assert not caught.value.sent
 
 
 def test_a_daemon_that_keeps_the_outputs_does_not_keep_us(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(exchange, "LINGER_SECONDS", 0.5)
     began = time.monotonic()
     result = session.run(b"sleep 15 & echo started $!; exit 5\n", timeout=TIMEOUT)
     assert time.monotonic() - began < 10
@@ -102,8 +105,8 @@ def test_outputs_closed_early_do_not_end_the_wait(session: Session) -> None:
 
 def test_a_time_limit_ends_the_session_and_says_that_the_script_was_sent(session: Session) -> None:
     began = time.monotonic()
-    with pytest.raises(RunFailed, match=r"server1: no answer within 0.3 s \(the script may still") as caught:
-        session.run(b"sleep 30\n", timeout=0.3)
+    with pytest.raises(RunFailed, match=r"server1: no answer within 1.5 s \(the script may still") as caught:
+        session.run(b"sleep 30\n", timeout=1.5)
     assert caught.value.sent
     assert time.monotonic() - began < 5
     with pytest.raises(RunFailed, match="connection was lost") as again:
@@ -120,10 +123,19 @@ def test_a_connection_lost_in_the_middle_says_that_the_script_was_sent(
     assert caught.value.sent
 
 
-def test_closing_from_another_thread_ends_a_run(session: Session) -> None:
-    threading.Timer(0.2, session.close).start()
+def test_closing_from_another_thread_ends_a_run(session: Session, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+
+    def close() -> None:
+        while not started.exists():
+            time.sleep(0.01)
+        session.close()
+
+    closer = threading.Thread(target=close)
+    closer.start()
     with pytest.raises(RunFailed) as caught:
-        session.run(b"sleep 30\n", timeout=TIMEOUT)
+        session.run(f": >{started}; sleep 30\n".encode(), timeout=TIMEOUT)
+    closer.join()
     assert caught.value.sent
 
 

@@ -13,6 +13,15 @@ from hypothesis import strategies as st
 NAMES = ("a", "b", "c", "d")
 SHELLS = ["/bin/sh"] + [bash for bash in [shutil.which("bash")] if bash]
 
+_CHECK = """
+cd "$1" || exit 9
+n=0
+while [ "$n" -lt "$2" ]; do
+  if "$3" -n "./f$n" </dev/null >/dev/null 2>&1; then echo yes; else echo no; fi
+  n=$((n+1))
+done
+"""
+
 # One process for many files.  Each is sourced, as rc does it, in a subshell that cannot reach any program.
 _DRIVER = """
 cd "$1" || exit 9
@@ -30,43 +39,42 @@ done
 """
 
 
+def _run(script: str, shell: str, texts: Sequence[str], top: str) -> str:
+    """Write the texts to top/in/f0, f1 ... and run the driver on them; returns its standard output."""
+    work = Path(top, "in")
+    work.mkdir()
+    Path(top, "out").mkdir()
+    for number, text in enumerate(texts):
+        (work / f"f{number}").write_bytes(text.encode("utf-8", "surrogateescape"))
+    done = subprocess.run(
+        [shell, "-c", script, "driver", str(work), str(len(texts)), shell],
+        check=True,
+        timeout=60,
+        env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    return done.stdout
+
+
+def parses(shell: str, texts: Sequence[str]) -> list[bool]:
+    """Ask the shell which texts are free of syntax errors, as rc would before it runs anything of them."""
+    with tempfile.TemporaryDirectory() as top:
+        return [answer == "yes" for answer in _run(_CHECK, shell, texts, top).split()]
+
+
 def evaluate(shell: str, texts: Sequence[str]) -> list[dict[str, str | None] | None]:
     """Source each text; None where the shell does not come to its end."""
     with tempfile.TemporaryDirectory() as top:
-        work, out = Path(top, "in"), Path(top, "out")
-        work.mkdir()
-        out.mkdir()
-        for number, text in enumerate(texts):
-            (work / f"f{number}").write_bytes(text.encode("utf-8", "surrogateescape"))
-        subprocess.run(
-            [shell, "-c", _DRIVER, "driver", str(work), str(len(texts))],
-            check=True,
-            timeout=60,
-            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin"},
-            stderr=subprocess.DEVNULL,
-        )
+        _run(_DRIVER, shell, texts, top)
         results: list[dict[str, str | None] | None] = []
         for number in range(len(texts)):
-            said = (out / f"o{number}").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+            said = Path(top, "out", f"o{number}").read_bytes().decode("utf-8", "surrogateescape").split("\0")
             complete = len(said) == len(NAMES) + 1
-            found = {
-                name: value[1:] if value[0] == "+" else None for name, value in zip(NAMES, said, strict=False) if value
-            }
+            found = {n: value[1:] if value[0] == "+" else None for n, value in zip(NAMES, said, strict=False) if value}
             results.append(found if complete else None)
         return results
-
-
-def parses(shell: str, text: str) -> bool:
-    """Ask the shell whether the text is free of syntax errors, as rc would before it runs anything of it."""
-    checked = subprocess.run(
-        [shell, "-n"],
-        check=False,
-        timeout=60,
-        input=text.encode("utf-8", "surrogateescape"),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    return checked.returncode == 0
 
 
 ANY_TEXT = st.binary(max_size=300).map(lambda raw: raw.decode("utf-8", "surrogateescape"))
@@ -94,9 +102,51 @@ HOSTILE_VALUE = st.lists(st.sampled_from(_HOSTILE), max_size=8).map("".join)
 
 _SOUP = [
     *(
-        "a b c a= b= c= = 1 x ; ; ' \" \\ $ ` ( ) { } # & | && || < > <<E <<-E E ~ : - % * \\\n $( ${ $(( )) 2> $a ${b:- }".split(
-            " "
-        )
+        "a",
+        "b",
+        "c",
+        "a=",
+        "b=",
+        "c=",
+        "=",
+        "1",
+        "x",
+        ";",
+        ";",
+        "'",
+        '"',
+        "\\",
+        "$",
+        "`",
+        "(",
+        ")",
+        "{",
+        "}",
+        "#",
+        "&",
+        "|",
+    ),
+    *(
+        "&&",
+        "||",
+        "<",
+        ">",
+        "<<E",
+        "<<-E",
+        "E",
+        "~",
+        ":",
+        "-",
+        "%",
+        "*",
+        "\\\n",
+        "$(",
+        "${",
+        "$((",
+        "))",
+        "2>",
+        "$a",
+        "${b:-",
     ),
     *(
         "if ",
@@ -114,26 +164,8 @@ _SOUP = [
         "! ",
         "export ",
     ),
-    *(
-        "unset ",
-        "read ",
-        "{ ",
-        "}\n",
-        "f()",
-        ":\n",
-        "\\n",
-        "#x\n",
-        "$'",
-        '$"',
-        "\r",
-        "\x0b",
-        "é",
-        "\udc80",
-        "\nE\n",
-        " ",
-        "\n",
-        "\t",
-    ),
+    *("unset ", "read ", "{ ", "}\n", "f()", ":\n", "\\n", "#x\n", "$'", '$"', "\r", "\x0b", "é", "\udc80", "\nE\n"),
+    *(" ", " ", "\n", "\n", "\t"),
 ]
 SOUP = st.lists(st.sampled_from(_SOUP), max_size=14).map("".join)
 

@@ -96,8 +96,8 @@ def test_any_value_can_be_taken_apart(value: str) -> None:
     [
         ("inet vhid 1 pass Password-0-0-0 10.9.0.1/32", True, True),
         ("inet vhid 1 pass abc-def alias 10.9.0.1/32", True, True),
-        ("inet 10.9.0.1/32 vhid 1 pass K8-", False, True),
-        ("inet 10.9.0.1/32 vhid 1 pass 8-", True, True),
+        ("inet 10.9.0.1/32 vhid 1 pass K8-", True, True),
+        ("inet 10.9.0.1/32 vhid 1 pass x-", False, True),
         ("inet vhid 1 pass ab--cd 10.9.0.1/32", True, True),
         ("inet vhid 1 pass s3cr3t-key 10.9.0.1/32", False, True),
         ("inet vhid 1 pass x-y 10.9.0.1/32", False, True),

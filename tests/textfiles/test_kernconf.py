@@ -82,7 +82,7 @@ def test_a_device_that_is_there_is_not_added_again() -> None:
     ("before", "after"),
     [
         (CONF, CONF.replace("ident\t\tMYKERNEL", "ident\t\tCARP")),
-        ('ident "OLD" # c\n', "ident CARP # c\n"),
+        ('ident "OLD" # c\n', 'ident "CARP" # c\n'),
         ("include GENERIC\n", "include GENERIC\nident\t\tCARP\n"),
         ("include GENERIC", "include GENERIC\nident\t\tCARP\n"),
         ("include\n\tGENERIC # c\ndevice pf\n", "include\n\tGENERIC # c\nident\t\tCARP\ndevice pf\n"),

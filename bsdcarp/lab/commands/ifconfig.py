@@ -38,7 +38,8 @@ def ifconfig(kernel: Kernel, args: Sequence[str], *, is_root: bool = True) -> Re
                 members = [each.name for each in kernel.interfaces.values() if _in_group(each, value)]
                 return text("".join(f"{name}\n" for name in members))
             continue
-        if unknown := set(option) - _OPTIONS:
+        known = _OPTIONS if kernel.release.ifconfig.keys else _OPTIONS - {"k"}
+        if unknown := set(option) - known:
             return failure(f"ifconfig: illegal option -- {min(unknown)}\nusage: ifconfig [-f type:format] ...")
         flags |= set(option)
     keys = "k" in flags and is_root

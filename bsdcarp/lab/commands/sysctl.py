@@ -163,4 +163,6 @@ def run(machine: Machine, call: Call) -> Reply:
     else:
         for word in words:
             work.one(word)
+            if work.status and release.sysctl_stops:
+                break
     return work.reply()

@@ -204,10 +204,11 @@ def run(machine: Machine, call: Call) -> Reply:
 
 def _perform(work: _Run, words: list[str]) -> Reply:
     if work.flags & {"l", "L"}:
-        if "L" in work.flags and not (conf := work.conf()).complete:
-            work.err += "".join(f"{message}\n" for message in conf.messages)
-        elif "L" in work.flags:
+        conf = work.conf()
+        if conf.complete:
             work.list_files()
+        elif "L" in work.flags:
+            work.err += "".join(f"{message}\n" for message in conf.messages)
     elif work.flags & {"a", "A"}:
         work.dump(everything="A" in work.flags)
     elif not words:

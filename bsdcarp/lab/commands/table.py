@@ -40,7 +40,6 @@ COMMANDS: dict[str, Command] = {
     "nextboot": power.nextboot,
     "pw": tools.pw,
     "reboot": power.reboot,
-    "sed": tools.sed,
     "service": service.run,
     "sha256": tools.digest,
     "shutdown": power.shutdown,

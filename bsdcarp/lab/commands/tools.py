@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bsdcarp.lab.machine import Machine
 
 __all__ = [
-    "command", "daemon", "digest", "dmesg", "fsync", "lockf", "logger", "ls", "pw", "sed", "stat", "su", "wall",
+    "command", "daemon", "digest", "dmesg", "fsync", "lockf", "logger", "ls", "pw", "stat", "su", "wall",
 ]  # fmt: skip
 
 
@@ -129,16 +129,6 @@ def wall(_machine: Machine, _call: Call) -> Reply:
     return text()
 
 
-def sed(_machine: Machine, call: Call) -> Reply:
-    """Run the real sed, whose -i takes no separate suffix on other systems than FreeBSD."""
-    words = list(call.args)
-    if "-i" in words and words.index("-i") + 1 < len(words):
-        at = words.index("-i")
-        suffix = words.pop(at + 1)
-        words[at] = f"-i{suffix}"
-    return Reply(script=f"PATH=/usr/bin:/bin exec sed {shlex.join(words)}")
-
-
 _STAT: dict[str, Callable[[os.stat_result], str]] = {
     "%u": lambda _info: "0",
     "%g": lambda _info: "0",
@@ -183,7 +173,7 @@ def ls(machine: Machine, call: Call) -> Reply:
     """Answer ``ls -l`` (with -d and -o) as FreeBSD prints it; every other form is left to the real ls."""
     letters = {letter for word in call.args if word.startswith("-") for letter in word[1:]}
     names = [word for word in call.args if not word.startswith("-")] or ["."]
-    if "l" not in letters or letters - set("ldoa1"):
+    if letters - set("ldoa1"):
         return Reply(script=f"PATH=/usr/bin:/bin exec ls {shlex.join(call.args)}")
     out, err = "", ""
     blocks: list[str] = []
