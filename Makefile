@@ -41,6 +41,7 @@ $(VENV)/bin/python:
 
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/python -m compileall -q bsdcarp
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed pyproject.toml .ci/packages

@@ -144,6 +144,8 @@ def main() -> None:
 
 def measure(cluster: RealCluster, inventory: Inventory, path: Path, rounds: int) -> dict[str, list[float]]:
     environment = {**os.environ, "BENCH_PASSWORD": PASSWORD}
+    # An installed bsdcarp runs from compiled files; make sure that this one does too.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     pristine = {
         name: {path: machine.tree.path(path).read_bytes() for path in FILES}
         for name, machine in cluster.machines.items()

@@ -1,10 +1,10 @@
 """The programs that a session finds in its PATH: one POSIX sh script, linked under every command's name.
 
-FreeBSD's ``sed -i ''`` and plain ``ls`` it hands to the real programs without asking.  Otherwise it forks nothing,
-for a fork is what a command costs on a small machine.  It claims a slot by creating the slot's
+It forks nothing, for a fork is what a command costs on a small machine.  It claims a slot by creating the slot's
 request file exclusively (noclobber), writes the number of the slot into the request FIFO, a message that is always
 atomic, waits for one line in the slot's own FIFO, and sources the file that this line names.  It holds that FIFO open
-until it ends, which is how the lab knows that the slot is free again.
+until it ends, which is how the lab knows that the slot is free again.  FreeBSD's ``sed -i ''`` and plain ``ls`` it
+hands to the real programs without asking anybody.
 """
 
 from __future__ import annotations

@@ -145,8 +145,7 @@ class Machine:
                     self._kernel = None
             self.network.wake()
             callbacks = tuple(self.on_up) if self.alive else ()
-        for callback in callbacks:
-            callback()
+        self.network.tell(callbacks)
 
     def reboot(self, delay: float | None = None) -> None:
         """Go down now and boot after ``delay`` seconds.  The message buffer survives."""
@@ -166,8 +165,7 @@ class Machine:
         with self.network.lock:
             self._kernel = None
             self.state = state
-        for callback in tuple(self.on_down):
-            callback()
+        self.network.tell(tuple(self.on_down))
 
     def new_kernel(self, image: KernelImage, linker: Linker) -> Kernel:
         """Build the kernel object for a boot (called by :mod:`bsdcarp.lab.boot`)."""

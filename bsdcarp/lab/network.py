@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from bsdcarp.errors import LabError
@@ -45,6 +45,8 @@ class Network:
         self._segments: dict[str, Segment] = {}
         self._thread: threading.Thread | None = None
         self._running = False
+        self._driving = False
+        self._untold: list[Callable[[], None]] = []
 
     def segment(self, name: str) -> Segment:
         """Return the segment called ``name``, making it on first use."""
@@ -65,6 +67,25 @@ class Network:
         with self.lock:
             heapq.heappush(self._events, (self.clock.now() + delay, next(self._order), event))
             self._changed.notify_all()
+
+    def tell(self, callbacks: Iterable[Callable[[], None]]) -> None:
+        """Call ``callbacks`` without holding the lock: at once, or after the event that is running now.
+
+        Who listens may have to wait for a thread that itself waits for the lock.
+        """
+        with self.lock:
+            self._untold.extend(callbacks)
+            if self._driving:
+                return
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        while True:
+            with self.lock:
+                if not self._untold:
+                    return
+                callback = self._untold.pop(0)
+            callback()
 
     def wake(self) -> None:
         """Tell the thread that some deadline may have moved."""
@@ -99,6 +120,7 @@ class Network:
                 clock.move_to(due)
                 self._run_due()
             clock.move_to(target)
+        self._tell_all()
 
     def settle(self, limit: float = 30.0, quiet: float = 4.0) -> None:
         """Advance a manual clock until no role has changed for ``quiet`` seconds, ``limit`` seconds at most."""
@@ -125,7 +147,13 @@ class Network:
         return min(due, default=None)
 
     def _run_due(self) -> None:
-        now = self.clock.now()
+        self._driving = True
+        try:
+            self._run_due_at(self.clock.now())
+        finally:
+            self._driving = False
+
+    def _run_due_at(self, now: float) -> None:
         while self._events and self._events[0][0] <= now:
             heapq.heappop(self._events)[2]()
         for member in tuple(self._members):
@@ -133,11 +161,14 @@ class Network:
                 member.on_timer(now)
 
     def _drive(self) -> None:
-        with self.lock:
-            while self._running:
+        while True:
+            with self.lock:
+                if not self._running:
+                    return
                 due = self._next()
                 wait = _IDLE if due is None else due - self.clock.now()
                 if wait > 0:
                     self._changed.wait(wait)
-                    continue
-                self._run_due()
+                else:
+                    self._run_due()
+            self._tell_all()

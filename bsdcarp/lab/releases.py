@@ -32,7 +32,6 @@ class IfconfigShape:
     lower_up: bool = False
     keys: bool = True
     unicast: bool = False
-    vrrp: bool = False
     netlink: bool = False
 
 
@@ -321,7 +320,6 @@ _R150 = replace(
     uname_r="15.0-RELEASE",
     osreldate=1500068,
     version_text="FreeBSD {release} releng/15.0 {ident}\n",
-    ifconfig=replace(_R142.ifconfig, vrrp=True),
 )
 
 RELEASES: tuple[Release, ...] = (_R72, _R93, _R104, _R121, _R142, _R150)

@@ -4,24 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bsdcarp.model import Finding, Severity, Vip
+from bsdcarp.model import Finding, IfAddress, Severity, Vip
 from bsdcarp.plaintext import printable
 from bsdcarp.platforms.desired import Desired, DesiredVhid
+from bsdcarp.platforms.linux import CARPD_CONFIG
 from bsdcarp.snapshot import NetworkInterface, Snapshot
 
 __all__ = ["check"]
 
+_Problem = tuple[str, str, str]
+
 
 def check(desired: Desired, snapshot: Snapshot) -> list[Finding]:
     """Return every reason why ``desired`` cannot work on this host; all of them are errors."""
-    return [
-        Finding(rule, Severity.ERROR, message, remedy, host=desired.host, group=vhid.group)
-        for vhid in desired.vhids
-        for rule, message, remedy in _problems(desired, vhid, snapshot)
+    found = [
+        Finding(rule, Severity.ERROR, message, remedy, host=desired.host)
+        for rule, message, remedy in _kernel_problems(desired, snapshot)
     ]
+    for vhid in desired.vhids:
+        problems = dict.fromkeys(_problems(desired, vhid, snapshot))
+        found += [Finding(*_told(problem), host=desired.host, group=vhid.group) for problem in problems]
+    return found
 
 
-def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+def _told(problem: _Problem) -> tuple[str, Severity, str, str]:
+    rule, message, remedy = problem
+    return rule, Severity.ERROR, message, remedy
+
+
+def _kernel_problems(desired: Desired, snapshot: Snapshot) -> Iterator[_Problem]:
+    if desired.kernel == "module" and snapshot.securelevel > 0:
+        yield (
+            "host-securelevel",
+            f"the securelevel is {snapshot.securelevel}, so the kernel loads no module",
+            f'write {desired.module}_load="YES" into /boot/loader.conf and reboot, then apply again',
+        )
+
+
+def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterator[_Problem]:
     interface = snapshot.interfaces.get(vhid.interface)
     if interface is None:
         there = ", ".join(sorted(map(printable, snapshot.interfaces))) or "none"
@@ -37,49 +57,90 @@ def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterat
             f"{vhid.interface} cannot do multicast, so it cannot carry a vhid",
             "use an Ethernet, VLAN, bridge or lagg interface",
         )
+    pseudo = desired.capabilities.syntax == "pseudo"
+    if pseudo:
+        yield from _other_unit(desired, vhid, interface, snapshot)
     for vip in vhid.addresses:
-        yield from _address_problems(desired, vhid, vip, interface, snapshot)
+        yield from _taken(desired, vip, snapshot)
+        own = [a for a in _own(interface) if a.version == vip.interface.version]
+        if _covers(own, vip):
+            if pseudo:
+                yield from _parent_problems(vhid, vip, snapshot)
+        # Up to FreeBSD 9 the interface is found by its network; from 10 on it may have the shared address alone.
+        elif own or pseudo or vip.prefixlen == vip.interface.max_prefixlen:
+            networks = ", ".join(str(network.network) for network in own) or "no address of that family"
+            yield (
+                "host-address-outside",
+                f"{vip} lies outside the networks of {vhid.interface} ({networks})",
+                "give the interface an address in that network, or correct the address",
+            )
 
 
-def _address_problems(
-    desired: Desired, vhid: DesiredVhid, vip: Vip, interface: NetworkInterface, snapshot: Snapshot
-) -> Iterator[tuple[str, str, str]]:
+def _own(interface: NetworkInterface) -> list[IfAddress]:
+    """Return the interface's own addresses; a link-local one, which every IPv6 interface has, says nothing."""
+    return [a.interface for a in interface.addresses if a.vhid == 0 and not _link_local(a.interface)]
+
+
+def _link_local(address: IfAddress) -> bool:
+    return address.version == 6 and address.ip.is_link_local
+
+
+def _covers(own: list[IfAddress], vip: Vip) -> bool:
+    return _link_local(vip.interface) or any(vip.interface.ip in address.network for address in own)
+
+
+def _taken(desired: Desired, vip: Vip, snapshot: Snapshot) -> Iterator[_Problem]:
+    syntax = desired.capabilities.syntax
+    if syntax == "linux" and f'"{vip}"' in snapshot.text(CARPD_CONFIG):
+        return  # the daemon puts it on the interface while it is master
+    touched = {v.interface for v in desired.vhids} | {owned.interface for owned in desired.previous.vhids}
     for other in snapshot.interfaces.values():
-        if other.vhids and desired.capabilities.syntax == "pseudo":
-            continue  # carpN: the address is there because it is shared
-        if any(a.vhid == 0 and a.text == vip.address for a in other.addresses):
+        found = next((a for a in other.addresses if a.text == vip.address), None)
+        if found is None or (syntax == "pseudo" and other.vhids):
+            continue  # on carpN it is there because it is shared
+        # A link-local address is unique to its link only.
+        if _link_local(vip.interface) and other.name not in touched:
+            continue
+        if not found.vhid:
             yield (
                 "host-address-taken",
-                f"{vip.address} is the host's own address on {other.name}",
+                f"{vip.address} is the host's own address on {printable(other.name)}",
                 "a shared address must not be any member's own; take it off the interface or choose another",
             )
-    own = [a.interface for a in interface.addresses if a.vhid == 0 and a.interface.version == vip.interface.version]
-    if vip.interface.ip.is_link_local or any(vip.interface.ip in network.network for network in own):
-        if desired.capabilities.syntax == "pseudo":
-            yield from _parent_problems(vhid, vip, snapshot)
-        return
-    if own or desired.capabilities.syntax == "pseudo" or vip.prefixlen == vip.interface.max_prefixlen:
-        networks = ", ".join(str(network.network) for network in own) or "no address of that family"
-        yield (
-            "host-address-outside",
-            f"{vip} lies outside the networks of {vhid.interface} ({networks})",
-            "give the interface an address in that network, or correct the address",
-        )
+        elif other.name not in touched:
+            yield (
+                "host-address-elsewhere",
+                f"{vip.address} is in vhid {found.vhid} on {printable(other.name)}, where bsdcarp did not put it",
+                "take it off there by hand, or correct `interface:`",
+            )
 
 
-def _parent_problems(vhid: DesiredVhid, vip: Vip, snapshot: Snapshot) -> Iterator[tuple[str, str, str]]:
+def _other_unit(
+    desired: Desired, vhid: DesiredVhid, parent: NetworkInterface, snapshot: Snapshot
+) -> Iterator[_Problem]:
+    """Up to FreeBSD 9 a vhid can be there once per real interface; a second carpN is refused with EEXIST."""
+    ours = {v.unit for v in desired.vhids} | {owned.interface for owned in desired.previous.vhids}
+    for other in snapshot.interfaces.values():
+        if other.name in ours or not other.vhid(vhid.vhid):
+            continue
+        if any(a.interface.ip in own.network for a in other.addresses for own in _own(parent)):
+            yield (
+                "host-vhid-taken",
+                f"{printable(other.name)} already has vhid {vhid.vhid} on {vhid.interface}, with other addresses",
+                "destroy it by hand, or choose another vhid",
+            )
+
+
+def _parent_problems(vhid: DesiredVhid, vip: Vip, snapshot: Snapshot) -> Iterator[_Problem]:
     """Up to FreeBSD 9 the kernel takes the first multicast interface whose subnet holds the address."""
     for name, candidate in snapshot.interfaces.items():
         if "MULTICAST" not in candidate.flags or candidate.vhids:
             continue
-        if any(
-            a.interface.version == vip.interface.version and vip.interface.ip in a.interface.network
-            for a in candidate.addresses
-        ):
+        if any(a.version == vip.interface.version and vip.interface.ip in a.network for a in _own(candidate)):
             if name != vhid.interface:
                 yield (
                     "host-other-parent",
-                    f"the kernel would put {vip.address} on {name}, not on {vhid.interface}: both hold its network",
+                    f"the kernel would put {vip.address} on {printable(name)}, which also holds its network",
                     "keep the network on one interface, or name that one in the inventory",
                 )
             return

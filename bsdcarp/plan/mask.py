@@ -9,12 +9,13 @@ __all__ = ["MASK", "mask", "masked_lines", "split_lines"]
 MASK = "********"
 # Between the word `pass` and the password there may be blanks, and in a file also a line's end, with or without a
 # backslash.  Whatever follows `authkey` or `wepkey` in an unrelated line is somebody's secret as well.
-_GAP = r"(?:[ \t=]|\\?\r?\n)+"
+_GAP = r"(?:[ \t=]+|[ \t]*\\?\r?\n[ \t]*(?![A-Za-z_]\w*=))"
 _RC = re.compile(rf"""(?P<key>\b(?:pass|authkey|wepkey|psk){_GAP})(?P<value>\\?["'][^"'\n]*["']|[^\s"']+)""")
 # carpd.json: the value of "password".
 _JSON = re.compile(r'(?P<key>"password"\s*:\s*")(?P<value>(?:[^"\\\n]|\\.)*)')
 _NAMED = re.compile(
-    r"""(?P<key>^[ \t]*(?:export[ \t]+)?\w*(?:password|passwd|passphrase|secret)\w*=)(?P<value>["'][^"'\n]*["']|[^\s"']+)""",
+    r"""(?P<key>^[ \t]*(?:export[ \t]+)?\w*(?:password|passwd|passphrase|secret)\w*=)"""
+    r"""(?P<value>["'][^"'\n]*["']|[^\s"']+)""",
     re.IGNORECASE | re.MULTILINE,
 )
 _PATTERNS = (_RC, _JSON, _NAMED)
@@ -43,5 +44,5 @@ def masked_lines(before: str, after: str) -> tuple[list[str], list[str]]:
 
 
 def split_lines(text: str) -> list[str]:
-    """Return the lines with their ends.  Only a newline ends a line: a file may hold other characters that ``splitlines`` takes for one."""
+    """Return the lines with their ends, which are newlines only: ``splitlines`` knows other characters too."""
     return [line for line in re.split(r"(?<=\n)", text) if line]

@@ -10,7 +10,7 @@ from bsdcarp.model import Host, Inventory, Secret
 from bsdcarp.platforms import freebsd
 from bsdcarp.platforms.capabilities import Capabilities
 from bsdcarp.platforms.desired import Desired, DesiredFile
-from bsdcarp.platforms.record import parse_record
+from bsdcarp.platforms.record import OwnedVhid, Record, parse_record
 from bsdcarp.platforms.templates import render
 from bsdcarp.snapshot import Snapshot
 
@@ -49,11 +49,18 @@ def desire(
         files[CARPD_CONFIG] = DesiredFile(text, mode=0o600, secret=True)
     elif CARPD_CONFIG in previous.files:
         files[CARPD_CONFIG] = DesiredFile(None)
+    record = Record(
+        vhids=tuple(sorted(OwnedVhid(v.interface, v.vhid, tuple(a.address for a in v.addresses)) for v in vhids)),
+        files=(CARPD_CONFIG,) if vhids else (),
+    )
+    if snapshot:
+        files[LINUX_RECORD_PATH] = DesiredFile(record.text if record else None, mode=0o600)
     return Desired(
         host=host.name,
         capabilities=can,
         files=MappingProxyType(files),
         vhids=vhids,
         kernel="none",
+        record=record,
         previous=previous,
     )

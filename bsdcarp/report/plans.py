@@ -38,25 +38,23 @@ def _show_error(console: Console, entry: HostPlan) -> None:
 
 
 def _show_plan(console: Console, entry: HostPlan, plan: Plan) -> None:
+    # One print for the whole plan: rich costs more per print than per character.
     release = str(entry.snapshot.release) if entry.snapshot else ""
     files, live = len(plan.files), len(plan.live)
-    head = Text.assemble(("● ", "note"), (entry.host, "host"), (f"  {release}", "faint"))
-    head.append(f"  {files} file{'' if files == 1 else 's'}, {live} live command{'' if live == 1 else 's'}", "faint")
-    console.print(head)
+    text = Text.assemble(("● ", "note"), (entry.host, "host"), (f"  {release}", "faint"))
+    text.append(f"  {files} file{'' if files == 1 else 's'}, {live} live command{'' if live == 1 else 's'}\n", "faint")
     for change in plan.files:
-        _show_file(console, change)
+        _add_file(text, change)
     for note in plan.notes:
-        console.print(Text.assemble(("  ! ", "warn"), note.message, (f" ({note.remedy})", "faint")), soft_wrap=True)
+        text.append("  ! ", "warn").append(note.message).append(f" ({note.remedy})\n", "faint")
     if plan.live:
-        console.print(Text("  live:", "faint"))
+        text.append("  live:\n", "faint")
         for number, step in enumerate(plan.live, 1):
-            line = Text.assemble((f"  {number:>3} ", "faint"), ("# ", "faint"), str(step.command))
-            line.append(f"    {step.why}", "faint")
-            console.print(line, soft_wrap=True)
-    console.print()
+            text.append(f"  {number:>3} # ", "faint").append(f"{step.command}\n")
+    console.print(text, soft_wrap=True)
 
 
-def _show_file(console: Console, change: FileChange) -> None:
+def _add_file(text: Text, change: FileChange) -> None:
     for line in change.diff():
         style = next((style for start, style in _STYLES if line.startswith(start)), "")
-        console.print(Text(line, style), soft_wrap=True)
+        text.append(f"{line}\n", style)

@@ -40,7 +40,7 @@ class Become:
     password: Secret | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.password is not None and re.search(r"[\0\r\n\x03\x04]", self.password.reveal()):
+        if self.password is not None and re.search(r"[\x00-\x1f\x7f]", self.password.reveal()):
             raise SshError(
                 "the become password holds a line end or a control character", remedy="no prompt could take it"
             )

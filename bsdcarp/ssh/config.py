@@ -8,8 +8,8 @@ block goes on after it.
 Host and Match (all, host, originalhost, user, localuser, exec, canonical, final) are understood.  Names are never
 canonicalised, so ``Match canonical`` matches nothing.  A Match by anything else (address, localnetwork, tagged,
 command ...) is an error where it would decide, since guessing could send root's session elsewhere.  Keywords that
-``KEYWORDS`` does not list are skipped, those that choose algorithms among them: what a host may be spoken to with is
-decided by the inventory alone.
+``KEYWORDS`` does not list are skipped (RevokedHostKeys, KnownHostsCommand, CertificateFile and AddressFamily are such),
+those that choose algorithms among them: what a host may be spoken to with is decided by the inventory alone.
 """
 
 from __future__ import annotations

@@ -10,8 +10,12 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import Any
 
+from hypothesis import settings
+
 from bsdcarp.carp import Action, Family, Log, Machine, Node, SendAdvert, Settings, State, Vhid, personality
 
+# A stall of the machine must not look like a slow example.
+UNHURRIED = settings(deadline=None)
 VIP = IPv4Address("192.0.2.10")
 FREEBSD_RELEASES = ((6, 0), (7, 2), (9, 3), (10, 4), (11, 1), (12, 1), (14, 2), (15, 0))
 

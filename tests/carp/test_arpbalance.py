@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ipaddress import IPv4Address
 
+from carp_segment import UNHURRIED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,12 +16,14 @@ SECOND = [(1, State.BACKUP), (2, State.MASTER)]
 clients = st.integers(0, 2**32 - 1)
 
 
+@UNHURRIED
 @given(clients)
 def test_even_clients_get_the_first_vhid_and_odd_ones_the_second(client: int) -> None:
     answers = [answer(client, FIRST), answer(client, SECOND)]
     assert answers == ([1, None] if client % 2 == 0 else [None, 2])
 
 
+@UNHURRIED
 @given(clients)
 def test_one_host_that_has_both_roles_answers_every_client(client: int) -> None:
     assert answer(client, [(1, State.MASTER), (2, State.MASTER)]) == 1 + client % 2
@@ -37,6 +40,7 @@ def test_without_candidates_it_stays_silent() -> None:
     assert answer(7, []) is None
 
 
+@UNHURRIED
 @given(clients, st.lists(st.tuples(st.integers(1, 255), st.sampled_from(State)), min_size=1, max_size=5))
 def test_only_a_master_answers(client: int, candidates: list[tuple[int, State]]) -> None:
     found = answer(client, candidates)

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
-from carp_segment import FREEBSD_RELEASES, VIP, adverts, forged, make_node
+from carp_segment import FREEBSD_RELEASES, UNHURRIED, VIP, adverts, forged, make_node
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -387,6 +387,7 @@ def drive(node: Node, machine: Machine, event: str, now: float) -> tuple[Action,
     return result
 
 
+@UNHURRIED
 @given(
     st.sampled_from(SYSTEMS), st.sampled_from(list(State)), st.lists(st.tuples(events, st.floats(0, 5)), max_size=30)
 )
@@ -422,6 +423,7 @@ def test_any_event_in_any_state_ends_in_a_known_state(
             assert deadline > now
 
 
+@UNHURRIED
 @given(
     st.sampled_from(SYSTEMS),
     st.sampled_from(list(State)),

@@ -185,7 +185,7 @@ class Election(RuleBasedStateMachine):
 
 TestElection = Election.TestCase
 TestElection.settings = settings(
-    max_examples=40, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=25, stateful_step_count=20, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 

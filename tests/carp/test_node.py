@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
 import pytest
-from carp_segment import FREEBSD_RELEASES, VIP, adverts, forged, make_node, texts
+from carp_segment import FREEBSD_RELEASES, UNHURRIED, VIP, adverts, forged, make_node, texts
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -132,6 +132,7 @@ def test_the_ttl_always_matters_before_14() -> None:
     assert counted(node)["carps_badttl"] == 1
 
 
+@UNHURRIED
 @given(st.sampled_from(ALL), st.binary(max_size=60), st.integers(0, 255), st.sampled_from(list(Family)))
 def test_hostile_bytes_never_raise_and_change_nothing(
     system: tuple[Any, ...], payload: bytes, ttl: int, family: Family

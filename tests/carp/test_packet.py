@@ -5,6 +5,7 @@ from __future__ import annotations
 from ipaddress import IPv4Address, IPv6Address
 
 import pytest
+from carp_segment import UNHURRIED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,6 +42,7 @@ def reason_of(payload: bytes) -> Reason:
     return caught.value.reason
 
 
+@UNHURRIED
 @given(advertisements)
 def test_what_is_encoded_is_decoded(advert: Advertisement) -> None:
     payload = encode(advert)
@@ -49,6 +51,7 @@ def test_what_is_encoded_is_decoded(advert: Advertisement) -> None:
     assert checksum(payload) == 0
 
 
+@UNHURRIED
 @given(advertisements, st.binary(max_size=64))
 def test_bytes_after_the_header_are_ignored(advert: Advertisement, padding: bytes) -> None:
     assert decode(encode(advert) + padding) == advert
@@ -61,6 +64,7 @@ def outcome(payload: bytes) -> Reason | Advertisement:
         return bad.reason
 
 
+@UNHURRIED
 @given(st.binary(max_size=80))
 def test_any_bytes_decode_or_raise_bad_packet(data: bytes) -> None:
     result = outcome(data)
@@ -75,6 +79,7 @@ def test_a_bad_packet_says_what_was_wrong() -> None:
     assert str(BadPacket(Reason.NOT_CARP, "IP protocol 6")) == "IP protocol 6"
 
 
+@UNHURRIED
 @given(st.integers(0, LENGTH * 8 - 1))
 def test_one_flipped_bit_is_noticed(bit: int) -> None:
     damaged = bytearray(SAMPLE)
@@ -82,6 +87,7 @@ def test_one_flipped_bit_is_noticed(bit: int) -> None:
     assert reason_of(bytes(damaged)) is Reason.BAD_CHECKSUM
 
 
+@UNHURRIED
 @given(st.integers(0, LENGTH - 1))
 def test_a_packet_cut_short_is_too_short(length: int) -> None:
     assert reason_of(SAMPLE[:length]) is Reason.TOO_SHORT
@@ -102,12 +108,14 @@ def test_a_field_that_does_not_fit_is_a_value_error(field: dict[str, object]) ->
         encode(Advertisement(**{**good, **field}))  # type: ignore[arg-type]  # wrong values are the point
 
 
+@UNHURRIED
 @given(st.binary(max_size=101))
 def test_the_checksum_of_data_with_its_checksum_is_zero(data: bytes) -> None:
     padded = data + b"\0" if len(data) % 2 else data
     assert checksum(padded + checksum(data).to_bytes(2, "big")) == 0
 
 
+@UNHURRIED
 @given(st.binary(max_size=120))
 def test_any_frame_is_parsed_or_raises_bad_packet(data: bytes) -> None:
     for frame in (data, bytes(12) + b"\x08\x00" + data, bytes(12) + b"\x86\xdd" + data):
@@ -115,6 +123,7 @@ def test_any_frame_is_parsed_or_raises_bad_packet(data: bytes) -> None:
             parse_frame(frame)
 
 
+@UNHURRIED
 @given(advertisements, st.integers(0, 255), st.binary(max_size=20))
 def test_frames_carry_their_payload_and_ttl_and_lose_padding(advert: Advertisement, ttl: int, padding: bytes) -> None:
     payload = encode(advert)
@@ -124,6 +133,7 @@ def test_frames_carry_their_payload_and_ttl_and_lose_padding(advert: Advertiseme
     assert (six.payload, six.ttl, six.source) == (payload, ttl, V6)
 
 
+@UNHURRIED
 @given(st.integers(14, 69), st.integers(1, 255))
 def test_a_damaged_frame_never_gives_another_advert(position: int, change: int) -> None:
     frame = bytearray(frame_v4(SAMPLE, V4, MAC))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from carp_segment import UNHURRIED
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,7 @@ def test_a_heard_advert_is_classified(own: tuple[int, int], peer: tuple[int, int
     assert heard(own, peer, preempt=preempt) is event
 
 
+@UNHURRIED
 @given(interval, interval, st.booleans())
 def test_of_two_different_intervals_exactly_one_side_yields(
     own: tuple[int, int], peer: tuple[int, int], preempt: bool

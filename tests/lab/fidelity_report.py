@@ -36,7 +36,7 @@ FIGURES: dict[str, Figures] = {
     "freebsd-9.3/03-kldload-builtin.txt": Figures(7, 0),
     "freebsd-9.3/04-boot-and-election.txt": Figures(50, 1),
     "freebsd-9.3/05-rcconf-and-sysctlconf.txt": Figures(21, 4),
-    "freebsd-9.3/06-arpbalance.txt": Figures(58, 4),
+    "freebsd-9.3/06-arpbalance.txt": Figures(60, 2),
     "freebsd-9.3/08-nocarp-kernel-and-module.txt": Figures(39, 0),
     "freebsd-10.4/10-freebsd-10.4.txt": Figures(69, 2),
     "freebsd-10.4/10b-freebsd-10.4-carp-kernel.txt": Figures(46, 0),

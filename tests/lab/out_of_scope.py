@@ -10,13 +10,17 @@ from fidelity_replay import Step
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Commands matching ``pattern`` in files matching ``file``; ``perform`` runs them all the same, for their effect."""
+    """Commands matching ``pattern`` in files matching ``file``; ``perform`` runs them all the same, for their effect.
+
+    ``unless`` is a pattern of recorded output that takes the step into scope again.
+    """
 
     pattern: str
     reason: str
     file: str = ""
     perform: bool = False
     host: str = ""
+    unless: str = ""
 
 
 _HISTORY = "prints the message buffer with events of a session that was not recorded"
@@ -30,7 +34,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     Exclusion(r"^ping ", _OTHER_PROGRAM),
     Exclusion(r"who am i|^uptime$", _OTHER_PROGRAM),
     Exclusion(r"tcpdump", _OTHER_PROGRAM),
-    Exclusion(r"^# read from a console log", _CAPTURE),
+    Exclusion(r"^# read from a console log", _CAPTURE, unless=r"^who-has"),
     Exclusion(r"dmesg \| grep -i|dmesg\.boot", _HISTORY, file="12.1/06"),
     Exclusion(r"grep .* /var/log/messages", _HISTORY, file="12.1/06"),
     Exclusion(
@@ -64,6 +68,8 @@ def exclusion(file: str, step: Step) -> str | None:
     """Return the reason why a step is out of scope, ``skip: reason`` when it must not even run, or None."""
     for each in EXCLUSIONS:
         wanted = re.search(each.pattern, step.command) and re.search(each.file, file)
+        if each.unless and any(re.search(each.unless, line) for line in step.console):
+            continue
         if wanted and (not each.host or each.host == step.host):
             return each.reason if each.perform else f"skip: {each.reason}"
     return None

@@ -105,9 +105,6 @@ def test_files_as_freebsd_s_tools_show_them(machine: Machine) -> None:
     assert run(machine, "ls -l /root").startswith("total 1\n-rw-------  1 root  wheel  4 ")
     assert "No such file" in refused(machine, "ls -l /nothing")
     assert machine.command(["ls", "-lR"]).script == "PATH=/usr/bin:/bin exec ls -lR"
-    assert (
-        machine.command(["sed", "-i", "", "-e", "s/a/b/", "x"]).script == "PATH=/usr/bin:/bin exec sed -i -e s/a/b/ x"
-    )
     assert run(machine, "fsync /root/x") == ""
     assert "No such file" in refused(machine, "fsync /root/y")
     assert machine.command(["fsync", "x"], cwd="/root").status == 0

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bsdcarp.errors import LabError
@@ -36,7 +36,9 @@ def test_complaints_of_any_shell_come_out_in_freebsd_s_words(said: str, meant: l
 
 
 @given(
-    values=st.dictionaries(st.from_regex(r"[a-z]{1,8}_v", fullmatch=True), st.text("abc $`\"'\\\n;&|<>()#é", max_size=12), max_size=4)
+    values=st.dictionaries(
+        st.from_regex(r"[a-z]{1,8}_v", fullmatch=True), st.text("abc $`\"'\\\n;&|<>()#é", max_size=12), max_size=4
+    )
 )
 def test_quoted_values_come_back_as_they_are(values: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> None:
     root = tmp_path_factory.mktemp("root")
@@ -76,6 +78,7 @@ def test_shell_that_hangs_or_is_missing(tmp_path: Path, monkeypatch: pytest.Monk
         read_rc_conf(tmp_path)
 
 
+@settings(deadline=None)
 @given(pairs=st.dictionaries(st.from_regex(r"[a-z][a-z0-9_.]{0,10}", fullmatch=True), WORDS, max_size=5))
 def test_loader_conf_gives_back_what_was_written(pairs: dict[str, str]) -> None:
     text = "# head\n" + "".join(f'{name}="{value}" # why\n' for name, value in pairs.items())
@@ -85,6 +88,7 @@ def test_loader_conf_gives_back_what_was_written(pairs: dict[str, str]) -> None:
     assert parse_loader_conf(text.replace('"', ""), "x").variables == pairs
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_breaks_the_loader(text: str) -> None:
     conf = read_loader_conf(lambda path: text if path == "/boot/loader.conf" else None)
@@ -112,6 +116,7 @@ def test_alias_values_become_ifconfig_calls_in_rc_s_order() -> None:
     assert variable_part("em0.5-x/y+z") == "em0_5_x_y_z"
 
 
+@settings(deadline=None)
 @given(WORDS)
 def test_alias_with_a_plain_password_never_hangs(password: str) -> None:
     plan = plan_aliases({"ifconfig_em0_alias0": f"inet vhid 1 pass {password} 192.0.2.1/32"}, "em0", "inet", RC)

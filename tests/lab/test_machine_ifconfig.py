@@ -6,7 +6,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lab_machines import VHID_RELEASES, Bench, refused, run
 
@@ -242,6 +242,7 @@ def test_pseudo_interface_corner_cases(bench: Bench) -> None:
     assert machine.carp_states() == {}
 
 
+@settings(deadline=None)
 @given(st.text(max_size=6))
 def test_numbers_are_read_as_c_reads_them(text: str) -> None:
     digits = ""

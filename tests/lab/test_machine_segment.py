@@ -167,6 +167,29 @@ def test_real_clock_runs_events_in_a_thread(tmp_path: Path) -> None:
     network.stop()
 
 
+def test_listeners_may_wait_for_a_thread_that_needs_the_lock(tmp_path: Path) -> None:
+    network = Network()
+    machine = Machine("alpha", "14.2", tmp_path / "alpha", [Nic("em0", "52:54:00:00:00:01")], network=network)
+    machine.create()
+    machine.boot()
+    told = threading.Event()
+
+    def listener() -> None:
+        other = threading.Thread(target=machine.carp_states)
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+        told.set()
+
+    machine.on_down.append(listener)
+    network.start()
+    try:
+        run(machine, "halt")
+        assert told.wait(10)
+    finally:
+        network.stop()
+
+
 def test_card_of_an_unknown_driver_has_plain_options() -> None:
     assert driver_of("xyz0").options == "8<VLAN_MTU>"
     assert driver_of("vtnet1").media == "Ethernet 10Gbase-T <full-duplex>"

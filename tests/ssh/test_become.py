@@ -65,7 +65,7 @@ def test_markers_are_fresh_each_time() -> None:
     assert len(marks) == 10
 
 
-@pytest.mark.parametrize("password", ["two\nlines", "nul\0", "cr\r", "eof\x04"])
+@pytest.mark.parametrize("password", ["two\nlines", "nul\0", "cr\r", "eof\x04", "kill\x15", "erase\x7f"])
 def test_a_password_no_prompt_could_take_is_refused(password: str) -> None:
     with pytest.raises(SshError) as caught:
         Become("sudo", Secret(password))
