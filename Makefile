@@ -15,7 +15,7 @@ test: lint types unit
 
 # Everything, the long proofs included.
 test-all: lint types $(VENV)/.tested
-	$(BIN)/pytest -n 2 --cov --cov-report=term --run-long
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --run-long
 
 # --- the parts -----------------------------------------------------------------------------------------------------
 
@@ -28,7 +28,7 @@ types: $(VENV)/.tested
 	$(BIN)/mypy tests/conftest.py
 
 unit: $(VENV)/.tested
-	$(BIN)/pytest -n 2 --cov --cov-report=term
+	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
 
 bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/fleet.py

@@ -9,7 +9,7 @@ __all__ = ["MASK", "mask", "masked_lines", "split_lines"]
 MASK = "********"
 # Between the word `pass` and the password there may be blanks, and in a file also a line's end, with or without a
 # backslash.  Whatever follows `authkey` or `wepkey` in an unrelated line is somebody's secret as well.
-_GAP = r"(?:[ \t=]+|[ \t]*\\?\r?\n[ \t]*(?![A-Za-z_]\w*=))"
+_GAP = r"(?:[ \t]*\\?\r?\n[ \t]*(?![A-Za-z_]\w*=)|[ \t=]+)"
 _RC = re.compile(rf"""(?P<key>\b(?:pass|authkey|wepkey|psk){_GAP})(?P<value>\\?["'][^"'\n]*["']|[^\s"']+)""")
 # carpd.json: the value of "password".
 _JSON = re.compile(r'(?P<key>"password"\s*:\s*")(?P<value>(?:[^"\\\n]|\\.)*)')

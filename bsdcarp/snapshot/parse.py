@@ -34,6 +34,7 @@ class _Sections:
 
     body: dict[str, str] = field(default_factory=dict)
     files: dict[str, FileState] = field(default_factory=dict)
+    contents: bytes = b""
     rc: dict[str, str] = field(default_factory=dict)
     kernels: list[KernelDirectory] = field(default_factory=list)
     unwritable: set[str] = field(default_factory=set)
@@ -48,8 +49,9 @@ def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
     FreeBSD nor Linux.  ``host`` only names the place in errors.
     """
     found = _Sections()
-    for head, body in _cut(answer.decode("utf-8", "surrogateescape"), token):
+    for head, body in _cut(answer, token):
         _sort_in(found, head, body)
+    found.files = _files(found, host)
     if "begin" not in found.body or "end" not in found.body:
         start = printable(answer[-200:].decode("utf-8", "replace").strip()) or "nothing"
         raise RemoteError(
@@ -73,16 +75,36 @@ def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
     )
 
 
-def _cut(text: str, token: str) -> Iterator[tuple[list[str], str]]:
-    for piece in text.split(f"\n{token} ")[1:]:
-        head, _, body = piece.partition("\n")
-        yield head.split(), body
+def _cut(answer: bytes, token: str) -> Iterator[tuple[list[str], bytes]]:
+    for piece in answer.split(f"\n{token} ".encode())[1:]:
+        head, _, body = piece.partition(b"\n")
+        yield _text(head).split(), body
 
 
-def _sort_in(found: _Sections, head: list[str], body: str) -> None:
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _files(found: _Sections, host: str) -> dict[str, FileState]:
+    """Cut the files apart, which came in one piece with their sizes before it."""
+    listed = [line.partition(" ") for line in found.body.get("files", "").splitlines()]
+    sizes = [_int(line.split()[0], -1) for line in found.body.get("sizes", "").splitlines() if line.split()]
+    if sum(sizes[: len(listed)]) != len(found.contents):
+        raise RemoteError("a file changed while it was read", place=host, remedy="try again")
+    files: dict[str, FileState] = {}
+    start = 0
+    for (mode, _, path), size in zip(listed, sizes, strict=False):
+        files[path] = FileState(_text(found.contents[start : start + size]), writable=mode == "rw")
+        start += size
+    return files
+
+
+def _sort_in(found: _Sections, head: list[str], raw: bytes) -> None:
+    if head == ["contents"]:
+        found.contents = raw
+        return
+    body = _text(raw)
     match head:
-        case ["file", mode, path]:
-            found.files[path] = FileState(body, writable=mode == "rw")
         case ["rc", name]:
             found.rc[name] = body
         case ["kernel", name, module]:

@@ -8,17 +8,33 @@
 # otherwise).  ifconfig is never asked for carpN by name: that alone would load if_carp.ko (recorded on FreeBSD 9.3).
 
 R=${BSDCARP_ROOT-}
+NL='
+'
+LISTED=''
 PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
 
 section() { printf '\n%s %s\n' "$T" "$*"; }
 
+# Files are only listed at first; one wc and one cat then read all of them, for processes are what costs time here.
 read_file() {
-    if [ -f "$R$1" ]; then
-        if [ -w "$R$1" ]; then section file rw "$1"; else section file ro "$1"; fi
-        cat "$R$1"
-    fi
+    [ -f "$R$1" ] || return 0
+    if [ -w "$R$1" ]; then printf '%s' 'rw '; else printf '%s' 'ro '; fi
+    printf '%s\n' "$1"
+    LISTED=$LISTED$R$1$NL
+}
+
+# shellcheck disable=SC2086  # a list of paths is meant to split, at newlines only
+read_listed() {
+    [ -n "$LISTED" ] || return 0
+    IFS=$NL
+    set -- $LISTED
+    unset IFS
+    section sizes
+    wc -c "$@"
+    section contents
+    cat "$@"
 }
 
 writable() {
@@ -64,6 +80,7 @@ read_freebsd() {
     if kldstat -q -m carp >/dev/null 2>&1; then section carp present; fi
     section ifconfig
     ifconfig -k -a 2>/dev/null || ifconfig -a 2>/dev/null
+    section files
     for f in /etc/rc.conf /etc/rc.conf.local /etc/sysctl.conf /etc/sysctl.conf.local /etc/sysctl.kld.d/carp.conf \
         /boot/loader.conf /boot/loader.conf.local /boot/nextboot.conf /etc/rc.conf.d/kld $FILES; do
         read_file "$f"
@@ -73,6 +90,7 @@ read_freebsd() {
         "$R"/boot/loader.conf.d/*.conf; do
         read_file "${f#"$R"}"
     done
+    read_listed
     for f in "$R"/boot/*/kernel; do
         [ -f "$f" ] || continue
         d=${f%/kernel}
@@ -96,7 +114,9 @@ read_linux() {
     ip -j addr show 2>/dev/null
     section boottime
     sed -n 's/^btime //p' /proc/stat 2>/dev/null
+    section files
     for f in $FILES; do read_file "$f"; done
+    read_listed
     for f in /etc /var/lib; do writable "$f"; done
     if command -v systemctl >/dev/null 2>&1; then
         section service bsdcarp-carpd

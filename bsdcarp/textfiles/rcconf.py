@@ -8,6 +8,7 @@ FreeBSD 12.1: a double quote and a backquote in a value left an rc.conf that nei
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bsdcarp.errors import TextFileError
@@ -54,6 +55,7 @@ class RcConf:
     references: tuple[tuple[str, int], ...] = field(repr=False, compare=False)
     unseen: tuple[tuple[int, str], ...] = field(compare=False)
     _changed: tuple[tuple[str, int], ...] = field(repr=False, compare=False)
+    _used: tuple[tuple[str, int], ...] = field(repr=False, compare=False)
     _readonly: frozenset[str] = field(repr=False, compare=False)
     _line_ends: tuple[int, ...] = field(repr=False, compare=False)
 
@@ -83,6 +85,7 @@ class RcConf:
             references=tuple(dict.fromkeys((name, line_at(text, at)) for name, at in script.used)),
             unseen=tuple((line_at(text, at), command) for command, at in script.unseen),
             _changed=changed,
+            _used=tuple(script.used),
             _readonly=frozenset(name for name, _ in script.readonly),
             _line_ends=tuple(script.line_ends),
         )
@@ -133,10 +136,10 @@ class RcConf:
         Raises TextFileError when a place that is not certain to run may assign it, or an expansion uses it.
         """
         self._refuse(name)
+        # What only these assignments themselves use (v="$v more") goes with them.
+        own = [assignment.span for assignment in self.assignments if assignment.name == name]
+        self._refuse_interwoven(name, lambda at: any(start <= at < end for start, end in own))
         conf = RcConf.parse(_stripped(self.text, name))
-        for other, line in self.conditional_names + conf.references:
-            if other == name:
-                raise TextFileError(f"{name} is also used or changed here", place=f"line {line}", remedy=_REPAIR)
         if conf.problems or _facts(conf) != [found for found in _facts(self) if found[0] != name]:
             raise TextFileError(f"{name} cannot be removed safely", place=self._place(name), remedy=_REPAIR)
         return conf
@@ -151,9 +154,7 @@ class RcConf:
         found = [assignment for assignment in self.assignments if assignment.name == old]
         if not found:
             raise TextFileError(f"{old} is not assigned here, so it cannot be renamed")
-        for name, line in self.conditional_names + self.references:
-            if name == old:
-                raise TextFileError(f"{old} is also used or changed here", place=f"line {line}", remedy=_REPAIR)
+        self._refuse_interwoven(old, lambda _: False)
         found = found if every else found[-1:]
         start = found[0].span[0]
         other = self._last(new)
@@ -193,6 +194,12 @@ class RcConf:
         if self._changed_behind(name, last.span[0]):
             cause = f"{name} may be changed here, behind its assignment in line {last.line}"
             raise TextFileError(cause, place=self._place(name), remedy="move the assignment behind this place")
+
+    def _refuse_interwoven(self, name: str, harmless: Callable[[int], bool]) -> None:
+        for other, at in self._changed + self._used:
+            if other == name and not harmless(at):
+                place = f"line {line_at(self.text, at)}"
+                raise TextFileError(f"{name} is also used or changed here", place=place, remedy=_REPAIR)
 
     def _inserted(self, where: int, name: str, value: str) -> RcConf:
         line = f"{name}={quoted(value)}"

@@ -53,7 +53,7 @@ def _sum_or_absent(change: FileChange) -> str:
 
 
 def _stage(change: FileChange, token: str) -> Iterator[str]:
-    yield f"backup {quote(change.path)}"
+    yield f"backup {quote(change.path)} {_sum_or_absent(change)}"
     if change.after is None:
         return
     if "\0" in change.after:

@@ -1,18 +1,21 @@
 # Puts one plan into force on this host, as a whole or not at all.
 #
-# Sent on standard input to /bin/sh -s with, before it, T (the marker of every line of the report) and TX (the name
-# of this transaction), and after it the plan as functions: plan_check, plan_stage, plan_commit, plan_live.  A script
-# that arrives cut off defines functions and runs none of them.
+# Sent on standard input to /bin/sh -s with, before it, T (the marker of every line of the report), TX (the name of
+# this transaction) and OWNER (who holds the lock), and after it the plan as functions: plan_check, plan_stage,
+# plan_commit, plan_live and live_N, undo_N.  A script that arrives cut off defines functions and runs none of them.
 #
 # From the first write on, nothing from outside stops it: a lost session or an interrupt on the operator's side
 # leaves the host complete (the script goes on) or untouched (it never began).
+#
+# Processes are what costs time here, so one cksum looks at all files at once and lists are kept in variables.
 
 R=${BSDCARP_ROOT-}
 PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
-# Lists of paths are split at newlines only.
-IFS='
+# Lists of paths end every item with a newline and are split at newlines only.
+NL='
 '
+IFS=$NL
 export PATH LC_ALL
 umask 077
 
@@ -26,114 +29,139 @@ refuse() {
     exit 1
 }
 
+# shellcheck disable=SC2086  # lists are meant to split, here and below
 discard() {
-    for f in $STAGED; do rm -f "$f"; done
+    [ -z "$STAGED" ] || rm -f $STAGED
+    rm -f "$STATE/said"
     release
 }
 
-# Twenty transactions are kept; their names sort by time.
-retire() {
-    for f in $(ls -r "$STATE" | sed -n '/^tx-/p' | sed '1,20d'); do rm -rf "${STATE:?}/$f"; done
+release() {
+    [ -z "$LOCKED" ] || rm -rf "$LOCK"
+    LOCKED=''
 }
 
-release() {
-    if [ -n "$LOCKED" ]; then
-        rm -f "$LOCK/owner"
-        rmdir "$LOCK" 2>/dev/null
-        LOCKED=
-    fi
+# Twenty transactions are kept; a pattern lists their names in order of time.
+retire() {
+    set -- "$STATE"/tx-*
+    while [ $# -gt 20 ]; do
+        rm -rf "$1"
+        shift
+    done
 }
 
 acquire() {
-    mkdir -p "$STATE" 2>/dev/null && chmod 700 "$STATE" 2>/dev/null
+    [ -d "$STATE" ] || mkdir -p "$STATE" 2>/dev/null || refuse "cannot create ${STATE#"$R"}: disk full or read-only"
     [ -d "${LOCK%/*}" ] || make_directory "${LOCK%/*}"
     if mkdir "$LOCK" 2>/dev/null; then
         LOCKED=yes
-        printf '%s\n' "$OWNER" >"$LOCK/owner" 2>/dev/null || refuse "cannot write to ${LOCK#"$R"}: disk full or read-only"
+        { printf '%s\n' "$OWNER" >"$LOCK/owner"; } 2>/dev/null || refuse "cannot write: disk full or read-only"
     elif [ -d "$LOCK" ]; then
         say locked "$(cat "$LOCK/owner" 2>/dev/null)"
         exit 1
     else
-        refuse "cannot create ${LOCK#"$R"}: disk full or read-only"
-    fi
-}
-
-# check PATH CKSUM-or-"absent": the file is still what the plan saw.
-check() {
-    if [ "$2" = absent ]; then
-        [ ! -e "$R$1" ] || refuse "$1 appeared since the plan was made"
-    else
-        [ -f "$R$1" ] || refuse "$1 went away since the plan was made"
-        [ "$(cksum <"$R$1")" = "$2" ] || refuse "$1 changed since the plan was made"
+        refuse "cannot create ${LOCK#"$R"}: disk full or read-only, or not root"
     fi
 }
 
 # Directories for files that everybody may read, like /usr/src/sys/amd64/conf.
 make_directory() { (umask 022 && mkdir -p "$1") 2>/dev/null; }
 
-# The real file behind a symbolic link; mv onto the link itself would replace the link.
-target() {
-    if [ -h "$R$1" ]; then realpath "$R$1"; else printf '%s\n' "$R$1"; fi
+# same FILES SUMS: every file has its sum; otherwise WRONG names the first that has not.
+# shellcheck disable=SC2086
+same() {
+    sums=$2 expected=''
+    set -- $1
+    [ $# -gt 0 ] || return 0
+    for f in "$@"; do
+        expected=$expected${sums%%"$NL"*}' '$f$NL
+        sums=${sums#*"$NL"}
+    done
+    [ "$(cksum "$@" 2>/dev/null)$NL" != "$expected" ] || return 0
+    for f in "$@"; do
+        WRONG=${f#"$R"}
+        case $expected in *"$(cksum <"$f" 2>/dev/null) $f$NL"*) ;; *) return 1 ;; esac
+    done
+    return 1
 }
+
+# check PATH CKSUM-or-"absent": the file is still what the plan saw (checked says so for those that exist).
+check() {
+    if [ "$2" = absent ]; then
+        [ ! -e "$R$1" ] || refuse "$1 appeared since the plan was made"
+    else
+        [ -f "$R$1" ] || refuse "$1 went away since the plan was made"
+        SEEN=$SEEN$R$1$NL SEEN_SUMS=$SEEN_SUMS$2$NL
+    fi
+}
+
+checked() { same "$SEEN" "$SEEN_SUMS" || refuse "$WRONG changed since the plan was made"; }
+
+# Sets real to the file behind a symbolic link; mv onto the link itself would replace the link.
+resolve() { if [ -h "$R$1" ]; then real=$(realpath "$R$1"); else real=$R$1; fi; }
 
 # stage PATH MODE CKSUM LENGTH [escaped]: the first LENGTH octets of standard input (a here-document, which may have one
 # newline too many) become PATH.bsdcarp-TX beside the real file, with its mode and owner.  Text with octets that are
 # not ASCII comes escaped for printf's %b: dash loses the octet 0x80 in a here-document.
 stage() {
-    real=$(target "$1")
+    resolve "$1"
     new=$real.bsdcarp-$TX
-    dir=${real%/*}
-    [ -d "$dir" ] || make_directory "$dir" || refuse "cannot create ${dir#"$R"}: disk full or read-only"
-    STAGED="$STAGED
-$new"
+    [ -d "${real%/*}" ] || make_directory "${real%/*}" || refuse "cannot create ${1%/*}: disk full or read-only"
+    STAGED=$STAGED$new$NL STAGED_SUMS=$STAGED_SUMS$3$NL
     if [ -f "$real" ]; then
         cp -p "$real" "$new" 2>/dev/null || refuse "cannot write beside $1: disk full or read-only"
     else
-        : 2>/dev/null >"$new" || refuse "cannot write beside $1: disk full or read-only"
+        { : >"$new"; } 2>/dev/null || refuse "cannot write beside $1: disk full or read-only"
         chmod "$2" "$new"
     fi
     if [ -n "${5-}" ]; then printf '%b' "$(cat)"; else head -c "$4"; fi 2>/dev/null >"$new" ||
         refuse "cannot write beside $1: disk full"
-    [ "$(cksum <"$new")" = "$3" ] || refuse "what was written beside $1 is not what was sent: disk full"
     case $1 in
         /etc/rc.conf*)
             sh -n "$new" 2>/dev/null || refuse "the new $1 would not parse; this is a bug in bsdcarp" ;;
     esac
-    fsync "$new" 2>/dev/null || sync "$new" 2>/dev/null || :
 }
 
-# backup PATH: keep what is there under the transaction, so that it can come back.
+# staged: what was written is what was sent, and on the disk.
+# shellcheck disable=SC2086
+staged() {
+    same "$STAGED" "$STAGED_SUMS" || refuse "what was written to $WRONG is not what was sent: disk full"
+    [ -z "$STAGED" ] || fsync $STAGED 2>/dev/null || sync $STAGED 2>/dev/null || sync
+}
+
+# backup PATH CKSUM-or-"absent": keep what is there under the transaction, so that it can come back.
 backup() {
     keep=$STATE/$TX$1
-    mkdir -p "${keep%/*}" 2>/dev/null || refuse "cannot back up $1: disk full"
-    if [ -f "$R$1" ]; then
-        cp -p "$R$1" "$keep" 2>/dev/null || refuse "cannot back up $1: disk full"
-        [ "$(cksum <"$R$1")" = "$(cksum <"$keep")" ] || refuse "cannot back up $1: disk full"
+    [ -d "${keep%/*}" ] || mkdir -p "${keep%/*}" 2>/dev/null || refuse "cannot back up $1: disk full"
+    if [ "$2" = absent ]; then
+        { : >"$keep.absent"; } 2>/dev/null || refuse "cannot back up $1: disk full"
     else
-        : 2>/dev/null >"$keep.absent" || refuse "cannot back up $1: disk full"
+        cp -p "$R$1" "$keep" 2>/dev/null || refuse "cannot back up $1: disk full"
+        KEPT=$KEPT$keep$NL KEPT_SUMS=$KEPT_SUMS$2$NL
     fi
 }
 
+kept() { same "$KEPT" "$KEPT_SUMS" || refuse "cannot back up as $WRONG: disk full"; }
+
 # commit PATH / delete PATH: the only two steps that change a file bsdcarp did not make.
 commit() {
-    real=$(target "$1")
-    DONE="$1
-$DONE"
-    said=$(mv -f "$real.bsdcarp-$TX" "$real" 2>&1) || { undo_all "cannot replace $1: $said"; }
+    resolve "$1"
+    DONE=$1$NL$DONE
+    said=$(mv -f "$real.bsdcarp-$TX" "$real" 2>&1) || undo_all "cannot replace $1: $said"
     say file "$1"
 }
 
 delete() {
-    DONE="$1
-$DONE"
-    said=$(rm -f "$(target "$1")" 2>&1) || { undo_all "cannot remove $1: $said"; }
+    resolve "$1"
+    DONE=$1$NL$DONE
+    said=$(rm -f "$real" 2>&1) || undo_all "cannot remove $1: $said"
     say file "$1"
 }
 
 restore() {
     for f in $DONE; do
         keep=$STATE/$TX$f
-        real=$(target "$f")
+        resolve "$f"
         if [ -f "$keep.absent" ]; then
             rm -f "$real" || BROKEN="$BROKEN $f"
         else
@@ -145,8 +173,8 @@ restore() {
 # live N: runs live command N; its output is shown only when it fails.  A command that fails may have acted in part
 # (a rejected advskew leaves an empty vhid behind, recorded on FreeBSD 12.1), so its own undo runs too, unjudged.
 live() {
-    said=$("live_$1" 2>&1) || {
-        why="status $?: $said"
+    "live_$1" >"$STATE/said" 2>&1 || {
+        why="status $?: $(cat "$STATE/said")"
         say failed "$1"
         "undo_$1" >/dev/null 2>&1
         undo_all "$why"
@@ -172,17 +200,21 @@ undo_all() {
 transact() {
     STATE=$R/var/db/bsdcarp
     [ -d "$R/var/db" ] || STATE=$R/var/lib/bsdcarp
-    LOCK=$R/var/run/bsdcarp.lock LOCKED='' STAGED='' DONE='' BROKEN='' LIVE=0
+    LOCK=$R/var/run/bsdcarp.lock LOCKED='' LIVE=0 BROKEN='' WRONG='' DONE=''
+    SEEN='' SEEN_SUMS='' STAGED='' STAGED_SUMS='' KEPT='' KEPT_SUMS=''
     trap '' HUP INT TERM PIPE
     say begin
-    [ "$(id -u)" = 0 ] || refuse "not root"
     acquire
     plan_check
+    checked
     plan_stage
+    kept
+    staged
     say staged
     plan_commit
     plan_live
     retire
+    rm -f "$STATE/said"
     release
     say "done"
 }

@@ -180,7 +180,8 @@ def live_state(snapshot: Snapshot) -> dict[str, object]:
         "sysctls": {k: v for k, v in snapshot.sysctls.items() if k in ("allow", "preempt", "log", "arpbalance")},
         "interfaces": {
             name: (
-                frozenset(i.addresses),
+                # Link-local addresses are the kernel's own, made when an interface comes up.
+                frozenset(a for a in i.addresses if not a.text.startswith("fe80:")),
                 frozenset((v.vhid, v.advbase, v.advskew, v.key, v.peer, v.peer6) for v in i.vhids),
                 # Without an IPv6 address it does not matter, and rc sets it on every carpN that it starts.
                 i.inet6_disabled and any(a.interface.version == 6 for a in i.addresses),

@@ -142,4 +142,6 @@ def arp_order(host: SimulatedHost) -> dict[str, list[int]]:
     carp = host.machine.kernel.carp
     if not isinstance(carp, PseudoStack) or host.snapshot().sysctls.get("arpbalance") != 1:
         return {}
-    return {parent: [machine.config.vhid for machine in machines] for parent, machines in carp.order.items() if machines}
+    return {
+        parent: [machine.config.vhid for machine in machines] for parent, machines in carp.order.items() if machines
+    }

@@ -35,6 +35,7 @@ def inventory(release: str, groups: Mapping[str, Any], host: Mapping[str, Any] |
         name: {"address": f"192.0.2.{n}", "interface": "em0", "os": f"freebsd-{release}", **(host or {})}
         for n, name in enumerate("abc", 2)
     }
+    hosts = {name: {k: v for k, v in keys.items() if v is not None} for name, keys in hosts.items()}
     rest = {**group(250, "192.0.2.250/24"), "members": ["b", "c"]}
     data = {
         "version": 1,

@@ -19,7 +19,8 @@ class TestSysctl:
         files = {SYSCTL: "net.inet.carp.preempt=1\nkern.maxfiles=9\n"}
         first = desired("14.2", WEB, files)
         text = texts(first)[SYSCTL] or ""
-        assert text.startswith(files[SYSCTL]) and text.count("preempt") == 1
+        assert text.startswith(files[SYSCTL])
+        assert text.count("preempt") == 1
         assert texts(again("14.2", {}, files, first))[SYSCTL] == files[SYSCTL]
 
     def test_sysctl_conf_local_is_read_last_so_what_it_says_is_corrected_there(self) -> None:
@@ -98,7 +99,8 @@ class TestKernel:
     def test_a_foreign_kernel_configuration_only_gets_the_device(self) -> None:
         text = "include GENERIC\nident CARP\noptions ALTQ\n"
         found = desired("7.2", WEB, {KERNCONF: text}, sources=True)
-        assert (texts(found)[KERNCONF] or "").startswith(text) and KERNCONF not in found.record.files
+        assert (texts(found)[KERNCONF] or "").startswith(text)
+        assert KERNCONF not in found.record.files
 
     def test_no_kernel_configuration_without_sources(self) -> None:
         assert KERNCONF not in desired("7.2", WEB, {}, sources=False).files
@@ -112,7 +114,8 @@ class TestRecord:
     def test_it_is_read_back_as_written_and_holds_no_password(self) -> None:
         found = desired("14.2", {"web": group(1, "192.0.2.10/24", "2001:db8::10/64")}, {RC: ""})
         text = texts(found)[RECORD] or ""
-        assert parse_record(text) == found.record and found.record
+        assert parse_record(text) == found.record
+        assert found.record
         assert PASSWORD not in text
         assert found.files[RECORD].mode == 0o600
 

@@ -34,7 +34,7 @@ def after_leaving(release: str, groups: dict, files: dict) -> dict[str, str | No
         "",
         "# only a comment, without a newline",
         OWN + 'ifconfig_em0_alias0="inet 192.0.2.5/32"\nifconfig_em0_alias1="inet 192.0.2.6/32" # x\n',
-        OWN + 'ifconfig_em0_alias0="inet 192.0.2.5/32"\nifconfig_em0_alias3="inet 192.0.2.6/32"\n\n# end\n',
+        OWN + 'ifconfig_em0_alias0="inet 192.0.2.5/32"\nifconfig_em0_alias1="inet 192.0.2.6/32"\n\n\n# end\n',
         'cloned_interfaces="lo1 bridge0"\nifconfig_lo1="inet 127.0.0.2/32"\n' + OWN,
         OWN + "hostname=b\udcff\n",
     ],
@@ -56,7 +56,8 @@ def test_new_aliases_follow_the_foreign_ones_and_fill_no_number_twice() -> None:
 def test_a_number_that_only_sh_knows_of_is_not_taken() -> None:
     files = {RC: OWN + ". /etc/rc.site\n"}
     found = merged("12.1", WEB, files, rc={"ifconfig_em0_alias0": "inet 192.0.2.5/32"})
-    assert "ifconfig_em0_alias1=" in (found[RC] or "") and "_alias0=" not in (found[RC] or "")
+    assert "ifconfig_em0_alias1=" in (found[RC] or "")
+    assert "_alias0=" not in (found[RC] or "")
 
 
 @pytest.mark.parametrize("path", [LOCAL, NETWORK, "/usr/local/etc/rc.conf.d/network", f"{NETWORK}/site"])

@@ -25,11 +25,12 @@ RELEASES = [f"{major}.{minor}" for (major, minor), _ in ERAS]
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_every_release_renders_files_that_all_readers_take(release: str) -> None:
-    six = [] if int(release.split(".")[0]) < 9 else ["2001:db8::10/64", "2001:db8::11/64"]
+    six = [] if int(release.split(".", maxsplit=1)[0]) < 9 else ["2001:db8::10/64", "2001:db8::11/64"]
     groups = {"web": group(1, "192.0.2.10/24", "192.0.2.11/24", *six, advbase=2), "db": group(2, "192.0.2.20/24")}
     found = texts(desired(release, groups))
     rc = RcConf.parse(found[RC] or "")
-    assert not rc.problems and rc.assignments
+    assert not rc.problems
+    assert rc.assignments
     assert not SysctlConf.parse(found[SYSCTL] or "").odd
     for name in {LOADER} & set(found):
         assert not LoaderConf.parse(found[name] or "").problems
@@ -50,7 +51,7 @@ def test_every_alias_line_repeats_the_peers() -> None:
 
 @pytest.mark.parametrize("value", ["a b", '"$x`y`\\', "'", "\\\\n"])
 def test_quoting_is_read_back_by_sh_unchanged(value: str) -> None:
-    script = f"x={rcquote(value)}; printf %s \"$x\""
+    script = f'x={rcquote(value)}; printf %s "$x"'
     assert subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True).stdout == value
 
 

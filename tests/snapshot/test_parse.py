@@ -35,8 +35,9 @@ def test_freebsd_facts() -> None:
             ),
             section("kldstat", "Id Refs Address Size Name\n 1 3 0xf 1 kernel\n 2 1 0xf 5e70 carp.ko\n"),
             section("carp present"),
-            section("file rw /etc/rc.conf", "a=1\nno newline at the end"),
-            section("file ro /boot/loader.conf", ""),
+            section("files", "rw /etc/rc.conf\nro /boot/loader.conf\n"),
+            section("sizes", "      25 /etc/rc.conf\n       0 /boot/loader.conf\n      25 total\n"),
+            section("contents", "a=1\nno newline at the end"),
             section("kernel kernel carp"),
             section("kernel kernel.old none"),
             section("unwritable /boot"),
@@ -61,6 +62,12 @@ def test_freebsd_facts() -> None:
     assert [(k.name, k.module) for k in snapshot.kernels] == [("kernel", "carp"), ("kernel.old", "")]
     assert snapshot.unwritable == {"/boot"}
     assert snapshot.sources
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed() -> None:
+    listed = section("files", "rw /etc/rc.conf\n") + section("sizes", "3 /etc/rc.conf\n") + section("contents", "ab")
+    with pytest.raises(RemoteError, match="changed while"):
+        parse(answer("FreeBSD a 14.2 amd64", listed), TOKEN, host="a")
 
 
 def test_carp_without_a_module_file_is_static() -> None:

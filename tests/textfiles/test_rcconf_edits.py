@@ -107,7 +107,7 @@ def test_unset_removes_the_assignments_and_no_more(text: str, expected: str) -> 
 
 def test_what_is_used_elsewhere_is_neither_removed_nor_renamed() -> None:
     conf = RcConf.parse('v=1\nw="$v"\n')
-    with pytest.raises(TextFileError, match="v is also used or changed here"):
+    with pytest.raises(TextFileError, match="line 2: v is also used or changed here"):
         conf.unset("v")
     with pytest.raises(TextFileError, match="line 2: v is also used or changed here"):
         conf.rename("v", "u")

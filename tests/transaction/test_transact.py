@@ -235,12 +235,6 @@ def test_a_password_in_a_failing_commands_words_is_masked(tree: Tree) -> None:
     assert "********" in outcome.reason
 
 
-def test_only_root_gets_in(tree: Tree) -> None:
-    tree.tool("id", "echo 1001")
-    outcome = tree.run(Plan("h", (FileChange("/etc/x", None, "x"),)))
-    assert (outcome.state, outcome.reason) == ("untouched", "not root")
-
-
 def test_a_held_lock_names_its_owner_and_nothing_happens(tree: Tree) -> None:
     lock = tree.root / "var/run/bsdcarp.lock"
     lock.mkdir()
