@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from realhosts.harness import RealCluster, why_not
 
 from acceptance.site import Site
 from bsdcarp.inventory import load, require
@@ -15,11 +16,11 @@ from bsdcarp.snapshot import Snapshot
 RELEASES = ("7.2", "9.3", "10.4", "12.1", "14.2", "15.0")
 
 
-def lab_inventory() -> str:
+def lab_inventory(releases: Sequence[str]) -> str:
     """One pair of hosts per release, two groups each; IPv6 and a second address where rc takes them."""
     lines = ["version: 1", "sysctl: {allow: 1, preempt: 1, log: 1, arpbalance: auto}", "hosts:"]
     groups = ["groups:"]
-    for number, release in enumerate(RELEASES):
+    for number, release in enumerate(releases):
         a, b = (f"r{release.replace('.', '')}{side}" for side in "ab")
         legacy = ", ssh: legacy" if release == "7.2" else ""
         for side, name in ((2, a), (3, b)):
@@ -34,18 +35,35 @@ def lab_inventory() -> str:
     return "\n".join([*lines, *groups, ""])
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Once against the operator's hosts, or else against the lab and against real sshd processes."""
+    if "site" in metafunc.fixturenames:
+        given = metafunc.config.getoption("--inventory", default=None)
+        places = ["inventory"] if given else ["lab", "sshd"]
+        marked = [pytest.param(p, marks=pytest.mark.xdist_group(f"acceptance-{p}")) for p in places]
+        metafunc.parametrize("site", marked, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     scratch = tmp_path_factory.mktemp("acceptance")
-    given = request.config.getoption("--inventory", default=None)
-    if given:
+    if request.param == "inventory":
         config = request.config.getoption("--ssh-config", default=None)
+        given = request.config.getoption("--inventory")
         yield Site(Path(given), Path(config) if config else None, scratch)
         return
     path = scratch / "inventory.yml"
-    path.write_text(lab_inventory(), encoding="utf-8")
-    with Lab.start(require(load(path)), scratch / "lab") as lab:
-        yield Site(path, lab.ssh_config, scratch, {"ACCEPTANCE_PASSWORD": "Acceptance1"})
+    environment = {"ACCEPTANCE_PASSWORD": "Acceptance1"}
+    if request.param == "lab":
+        path.write_text(lab_inventory(RELEASES), encoding="utf-8")
+        with Lab.start(require(load(path)), scratch / "lab") as lab:
+            yield Site(path, lab.ssh_config, scratch, environment)
+        return
+    if (reason := why_not()) is not None:
+        pytest.skip(f"no real sshd hosts: {reason}")
+    path.write_text(lab_inventory(("9.3", "12.1", "14.2")), encoding="utf-8")
+    with RealCluster.start(require(load(path)), scratch / "hosts") as cluster:
+        yield Site(path, cluster.ssh_config, scratch, environment)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 from acceptance.site import Site, change_line
 from bsdcarp.snapshot import Snapshot
 
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("acceptance")]
+pytestmark = pytest.mark.timeout(900)
 
 
 def changes(document: dict[str, object]) -> list[str]:
