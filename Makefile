@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test test-all lint types unit bench clean
+.PHONY: demo test test-all oldest lint types unit bench clean
 
 # --- for newcomers -------------------------------------------------------------------------------------------------
 
@@ -13,9 +13,12 @@ demo: $(VENV)/.installed
 
 test: lint types unit
 
-# Everything, the long proofs included.
-test-all: lint types $(VENV)/.tested
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term --run-long
+# Everything, the long proofs included: the oldest libraries that pyproject.toml admits, too.
+test-all: lint types oldest $(VENV)/.tested
+	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term --run-long
+
+oldest: $(VENV)-oldest/.tested
+	$(VENV)-oldest/bin/pytest -n 2 --dist loadscope tests/ssh tests/cli tests/inventory tests/acceptance
 
 # --- the parts -----------------------------------------------------------------------------------------------------
 
@@ -28,13 +31,13 @@ types: $(VENV)/.tested
 	$(BIN)/mypy tests/conftest.py
 
 unit: $(VENV)/.tested
-	$(BIN)/pytest -n 2 --dist loadgroup --cov --cov-report=term
+	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term
 
 bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/fleet.py
 
 clean:
-	rm -rf $(VENV) .lab build dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* *.egg-info
+	rm -rf $(VENV) $(VENV)-oldest .lab build dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* *.egg-info
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +45,13 @@ $(VENV)/bin/python:
 $(VENV)/.installed: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	$(BIN)/python -m compileall -q bsdcarp
+	touch $@
+
+$(VENV)-oldest/.tested: pyproject.toml .ci/packages
+	.ci/packages
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/pip install --quiet --disable-pip-version-check $$(.ci/dependency-group test) --editable . \
+		paramiko==3.5.0 typer==0.16.0 rich==13.7.1 ruamel.yaml==0.18.6 jinja2==3.1.0
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed pyproject.toml .ci/packages

@@ -52,6 +52,9 @@ def apply_plans(
             if failed or fleet.stopping:
                 rows[name] = Row(name, "skipped", f"because of {failed}" if failed else "interrupted before it began")
                 continue
+            if _is_linux(plans[name]):
+                rows[name] = Row(name, "skipped", "the daemon that speaks CARP on Linux is not part of this version yet")
+                continue
             rows[name] = _one_host(fleet, plans[name])
             if rows[name].result not in ("changed", "unchanged"):
                 failed = name
@@ -61,6 +64,10 @@ def apply_plans(
     except KeyboardInterrupt:
         return Applied(tuple(_interrupted(name, rows.get(name)) for name in plans))
     return _verified(fleet, plans, [rows[name] for name in plans], secrets, wait=wait)
+
+
+def _is_linux(entry: HostPlan) -> bool:
+    return entry.desired is not None and entry.desired.capabilities.syntax == "linux"
 
 
 def _interrupted(name: str, row: Row | None) -> Row:

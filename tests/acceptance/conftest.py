@@ -40,8 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "site" in metafunc.fixturenames:
         given = metafunc.config.getoption("--inventory", default=None)
         places = ["inventory"] if given else ["lab", "sshd"]
-        marked = [pytest.param(p, marks=pytest.mark.xdist_group(f"acceptance-{p}")) for p in places]
-        metafunc.parametrize("site", marked, indirect=True, scope="session")
+        metafunc.parametrize("site", places, indirect=True, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -90,11 +91,33 @@ def test_a_directory_is_no_inventory(tmp_path: Path) -> None:
 
 
 def test_an_unreadable_inventory_is_one_line(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root reads everything")
-    path = Path(write(tmp_path, GOOD))
-    path.chmod(0)
-    assert "ermission" in run("validate", str(path)).stderr
+    good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
+    good.write_text(GOOD)
+    bad.write_text(GOOD)
+    bad.chmod(0)
+    # Root reads everything, so this becomes somebody who does not, once all that it needs has been imported.
+    code = (
+        "import os, sys\n"
+        "from bsdcarp.errors import InventoryError\n"
+        "from bsdcarp.inventory import load\n"
+        "load(sys.argv[1])\n"
+        "if os.geteuid() == 0:\n    os.seteuid(65534)\n"
+        "try:\n    load(sys.argv[2])\n"
+        "except InventoryError as error:\n    print(error)\n"
+    )
+    for directory in (tmp_path, *tmp_path.parents):
+        if str(directory).startswith(tempfile.gettempdir() + "/"):
+            directory.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(good), str(bad)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert "ermission denied" in done.stdout, done
+    assert done.stdout.count("\n") == 1
 
 
 def test_unknown_hosts_and_groups_are_usage_errors(tmp_path: Path) -> None:

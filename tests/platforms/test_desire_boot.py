@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from desired_hosts import KERNCONF, LOADER, PASSWORD, RC, RECORD, SYSCTL, again, desired, group, texts
+from desired_hosts import (
+    KERNCONF,
+    LOADER,
+    PASSWORD,
+    RC,
+    RECORD,
+    SYSCTL,
+    again,
+    desired,
+    group,
+    inventory,
+    snapshot,
+    texts,
+)
 
 from bsdcarp.errors import PlanError
+from bsdcarp.model import Secret
+from bsdcarp.platforms.desire import desire
 from bsdcarp.platforms.record import parse_record
 
 LOCAL = "/etc/sysctl.conf.local"
@@ -128,11 +143,7 @@ class TestRecord:
 
 
 def test_an_inventory_that_is_wrong_about_the_era_is_refused() -> None:
+    plan = inventory("9.3", WEB)
+    host = snapshot("12.1", {})
     with pytest.raises(PlanError, match="configures CARP differently"):
-        from desired_hosts import inventory, snapshot
-
-        from bsdcarp.model import Secret
-        from bsdcarp.platforms.desire import desire
-
-        plan = inventory("9.3", WEB)
-        desire(plan, plan.hosts["a"], {"web": Secret("x")}, snapshot("12.1", {}))
+        desire(plan, plan.hosts["a"], {"web": Secret("x")}, host)

@@ -9,7 +9,7 @@ import pytest
 from desired_hosts import PASSWORD, group, inventory
 
 from bsdcarp.errors import PlanError
-from bsdcarp.model import Inventory, Secret
+from bsdcarp.model import Inventory, Secret, vip
 from bsdcarp.plan import plan
 from bsdcarp.plan.check import check
 from bsdcarp.platforms.capabilities import parse_release
@@ -31,12 +31,6 @@ def host_a(found: Inventory, files: dict[str, str], *addresses: str) -> tuple[De
         files=MappingProxyType({path: FileState(text) for path, text in files.items()}),
     )
     return desire(found, found.hosts["a"], {name: Secret(PASSWORD) for name in found.groups}, snapshot), snapshot
-
-
-def vip(text: str):  # type: ignore[no-untyped-def]  # a name for bsdcarp.model.vip
-    from bsdcarp.model import vip as read
-
-    return read(text)
 
 
 def test_its_life_from_nothing_to_nothing() -> None:
