@@ -53,7 +53,7 @@ def apply_plans(
                 rows[name] = Row(name, "skipped", f"because of {failed}" if failed else "interrupted before it began")
                 continue
             if _is_linux(plans[name]):
-                rows[name] = Row(name, "skipped", "the daemon that speaks CARP on Linux is not part of this version yet")
+                rows[name] = Row(name, "skipped", "bsdcarp has no daemon for Linux yet")
                 continue
             rows[name] = _one_host(fleet, plans[name])
             if rows[name].result not in ("changed", "unchanged"):

@@ -42,8 +42,8 @@ class Options:
     parallel: int = 20
     """Hosts at work at the same time."""
     connect_timeout: float | None = None
-    """Seconds, for TCP, banner and login each; None: ConnectTimeout of ssh_config, or 10."""
-    read_timeout: float = 30.0
+    """Seconds, for TCP, banner and login each; None: ConnectTimeout of ssh_config, or 20."""
+    read_timeout: float = 60.0
     """Seconds for reading a host."""
     apply_timeout: float = 120.0
     """Seconds for a transaction."""

@@ -52,7 +52,12 @@ rc_variables() {
         done >&2
         [ "$rc_list" = "$rc_conf_files" ] && break
     done
-    for rc_name in network netif; do
+    # Up to 11 rc.d/netif calls itself network and reads only files of that name (etc/rc.d/netif).
+    rc_scripts='network netif'
+    if [ -e "$R/etc/rc.conf.d/netif" ] || [ -e "$R/usr/local/etc/rc.conf.d/netif" ]; then
+        case $(cat "$R/etc/rc.d/netif" 2>/dev/null) in *'name="network"'*) rc_scripts=network ;; esac
+    fi
+    for rc_name in $rc_scripts; do
         for rc_dir in /etc /usr/local/etc; do
             for rc_file in "$R$rc_dir/rc.conf.d/$rc_name" "$R$rc_dir/rc.conf.d/$rc_name"/*; do
                 if [ -f "$rc_file" ]; then . "$rc_file"; fi

@@ -22,7 +22,7 @@ from bsdcarp.ssh.tokens import Tokens, expand_environment, expand_tilde, local_u
 __all__ = ["SshTarget", "resolve"]
 
 _DEFAULT_PORT = 22
-_DEFAULT_TIMEOUT = 10.0
+_DEFAULT_TIMEOUT = 20.0
 _JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>[^@]+)@)?(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d+))?/?")
 
 
