@@ -80,7 +80,7 @@ def test_flags_and_limits(tmp_path: Path) -> None:
     assert target.identities_only
     assert (target.host_key_alias, target.strict, target.connect_timeout) == ("alias", "accept-new", 3.0)
     assert from_config(tmp_path, "ConnectTimeout 3\n", connect_timeout=7.5).connect_timeout == 7.5
-    assert from_config(tmp_path, "ConnectTimeout none\n").connect_timeout == 10.0
+    assert from_config(tmp_path, "ConnectTimeout none\n").connect_timeout == 20.0
     assert from_config(tmp_path, "IdentitiesOnly no\n").identities_only is False
 
 
