@@ -32,7 +32,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from realhosts.harness import RealCluster, why_not  # noqa: E402  # found through the path set above
 from realhosts.inventories import pairs  # noqa: E402
 
-from bsdcarp.fleet import Fleet, Look, Options, plan_hosts  # noqa: E402
+from bsdcarp.fleet.course import plan_hosts  # noqa: E402
+from bsdcarp.fleet.hosts import Fleet, Look, Options  # noqa: E402
 from bsdcarp.model import Inventory, Secret  # noqa: E402
 from bsdcarp.plan import Plan  # noqa: E402
 

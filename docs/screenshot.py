@@ -11,13 +11,15 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
+from rich.theme import Theme
 
-from bsdcarp.fleet import Fleet, Options, plan_hosts
+from bsdcarp.fleet.course import plan_hosts
+from bsdcarp.fleet.hosts import Fleet, Options
 from bsdcarp.inventory import load, require
 from bsdcarp.lab.up import Lab
 from bsdcarp.model import Secret
 from bsdcarp.report.plans import show_plans
-from bsdcarp.report.screen import THEME
+from bsdcarp.report.screen import STYLES
 
 DOCS = Path(__file__).resolve().parent
 
@@ -32,7 +34,7 @@ def main() -> None:
         Fleet(inventory, Options(ssh_config=lab.ssh_config)) as fleet,
     ):
         plans = plan_hosts(inventory, fleet.look(hosts), secrets)
-    console = Console(record=True, width=118, theme=THEME, highlight=False, file=io.StringIO(), emoji=False)
+    console = Console(record=True, width=118, theme=Theme(STYLES), highlight=False, file=io.StringIO(), emoji=False)
     console.print("$ bsdcarp diff inventory.yml --host server1 --host fw1", style="bold")
     show_plans(console, plans.values())
     console.save_svg(str(DOCS / "diff.svg"), title="bsdcarp diff", theme=MONOKAI)

@@ -47,12 +47,13 @@ def begin(
     """
     from bsdcarp.inventory import check_passwords, load
     from bsdcarp.inventory.secrets import resolve_all
-    from bsdcarp.report.findings import show_findings, summarise
 
     loaded = load(path)
     inventory = loaded.inventory
     broken = inventory is None or any(f.severity is Severity.ERROR for f in loaded.findings)
     if inventory is None or broken:
+        from bsdcarp.report.findings import show_findings, summarise
+
         show_findings(to.err, loaded.findings)
         raise InventoryError(
             summarise(loaded.findings), place=str(path), remedy="nothing was done; correct them and try again"
@@ -63,6 +64,8 @@ def begin(
     wrong = [f for f in (*missing, *weak) if f.severity is Severity.ERROR]
     lost = [group for group in inventory.groups if group not in secrets]
     if wrong or lost:
+        from bsdcarp.report.findings import show_findings
+
         show_findings(to.err, [*missing, *weak])
         raise SecretError(
             f"{len(wrong) or len(lost)} of the groups' passwords cannot be used",
@@ -70,7 +73,10 @@ def begin(
             remedy="nothing was done; `bsdcarp genpass` makes good ones",
         )
     shown = [f for f in findings if f.severity is Severity.WARNING or to.verbose]
-    show_findings(to.err, shown)
+    if shown:
+        from bsdcarp.report.findings import show_findings
+
+        show_findings(to.err, shown)
     return Beginning(inventory, select(inventory, hosts, groups), secrets, findings)
 
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bsdcarp.cli.begin import Beginning
-    from bsdcarp.fleet import Fleet, HostPlan
+    from bsdcarp.fleet.course import HostPlan
+    from bsdcarp.fleet.hosts import Fleet
     from bsdcarp.fleet.results import Row
     from bsdcarp.report.screen import Screen
 
@@ -31,7 +32,7 @@ def diff(
 ) -> None:
     """Show what apply would change, file by file and command by command; writes nothing anywhere."""
     from bsdcarp.cli.begin import begin, screen
-    from bsdcarp.fleet import Fleet, Options
+    from bsdcarp.fleet.hosts import Fleet, Options
 
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
@@ -58,7 +59,7 @@ def apply(
 ) -> None:
     """Bring hosts into the state the inventory describes, and verify it."""
     from bsdcarp.cli.begin import begin, screen
-    from bsdcarp.fleet import Fleet, Options
+    from bsdcarp.fleet.hosts import Fleet, Options
 
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
@@ -80,13 +81,30 @@ def apply(
 
 
 def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, HostPlan]:
-    from bsdcarp.fleet import plan_hosts
+    """Read and plan host by host: while one answers, another is planned, and the rest of bsdcarp is imported."""
     from bsdcarp.report.progress import progress
 
-    with progress(to.err, "reading", len(start.hosts), verbose=to.verbose) as listener:
+    plans: dict[str, HostPlan] = {}
+
+    def one(name: str) -> None:
+        look = fleet.look_at(name)
+        from bsdcarp.fleet.course import plan_host
+
+        plans[name] = plan_host(start.inventory, look, start.secrets)
+
+    with progress(to, "reading", len(start.hosts)) as listener:
         fleet.tell = listener
-        looks = fleet.look(start.hosts)
-    return plan_hosts(start.inventory, looks, start.secrets)
+        fleet.each(one, start.hosts, meanwhile=_import_planning)
+    return {name: plans[name] for name in start.hosts}
+
+
+def _import_planning() -> None:
+    import bsdcarp.fleet.course
+    import bsdcarp.platforms.templates
+    import bsdcarp.report.plans
+
+    bsdcarp.platforms.templates.environment()
+    del bsdcarp
 
 
 def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
@@ -127,7 +145,7 @@ def _apply(
     from bsdcarp.report.progress import progress
 
     changing = sum(1 for entry in plans.values() if entry.plan)
-    with progress(to.err, "applying", changing, verbose=to.verbose) as listener:
+    with progress(to, "applying", changing) as listener:
         fleet.tell = listener
         result = apply_plans(fleet, plans, start.secrets, wait=not no_wait)
     return list(result.rows), result.findings

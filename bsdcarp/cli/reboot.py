@@ -28,8 +28,10 @@ def reboot(
 
     from bsdcarp.cli.begin import begin, screen
     from bsdcarp.cli.state import show_assessment
-    from bsdcarp.fleet import Assessment, Event, Fleet, Options, assess
     from bsdcarp.fleet.application import settle_seconds
+    from bsdcarp.fleet.course import Assessment, assess
+    from bsdcarp.fleet.hosts import Fleet, Options
+    from bsdcarp.fleet.progress import Event
     from bsdcarp.fleet.reboot import reboot_host
     from bsdcarp.report.progress import progress
 
@@ -58,7 +60,7 @@ def reboot(
             to.err.print(f"Reboot {host}? [y/N] ", end="")
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 raise typer.Exit(1)
-        with progress(to.err, "rebooting", 1, verbose=verbose) as listener:
+        with progress(to, "rebooting", 1) as listener:
             fleet.tell = listener
             back = reboot_host(fleet, host, before, deadline=deadline)
             seconds = settle_seconds(start.inventory, tuple(group.name for group in groups))

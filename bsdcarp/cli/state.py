@@ -10,7 +10,8 @@ from bsdcarp.cli.options import AcceptNew, Groups, Hosts, InventoryFile, Json, P
 
 if TYPE_CHECKING:
     from bsdcarp.cli.begin import Beginning
-    from bsdcarp.fleet import Assessment, Look, Options
+    from bsdcarp.fleet.course import Assessment
+    from bsdcarp.fleet.hosts import Look, Options
     from bsdcarp.report.screen import Screen
 
 __all__ = ["persist", "show_assessment", "status", "verify"]
@@ -28,7 +29,8 @@ def verify(
 ) -> None:
     """Judge the live systems: sysctls, kernel, interfaces, one MASTER per vhid, and files that agree with them."""
     from bsdcarp.cli.begin import begin, screen
-    from bsdcarp.fleet import Options, assess
+    from bsdcarp.fleet.course import assess
+    from bsdcarp.fleet.hosts import Options
 
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
@@ -49,7 +51,8 @@ def persist(
 ) -> None:
     """Would this survive a reboot?  Judged from the hosts' files alone, in the order a boot reads them."""
     from bsdcarp.cli.begin import begin, screen
-    from bsdcarp.fleet import Options, assess
+    from bsdcarp.fleet.course import assess
+    from bsdcarp.fleet.hosts import Options
 
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
@@ -72,7 +75,7 @@ def status(
 ) -> None:
     """Show who is MASTER of what."""
     from bsdcarp.cli.begin import begin, screen
-    from bsdcarp.fleet import Options
+    from bsdcarp.fleet.hosts import Options
     from bsdcarp.fleet.results import exit_status, row_of_error
 
     to = screen(json=json, verbose=verbose)
@@ -95,11 +98,11 @@ def status(
 
 
 def _look(start: Beginning, options: Options, to: Screen) -> dict[str, Look]:
-    from bsdcarp.fleet import Fleet
+    from bsdcarp.fleet.hosts import Fleet
     from bsdcarp.report.progress import progress
 
     with (
-        progress(to.err, "reading", len(start.hosts), verbose=to.verbose) as listener,
+        progress(to, "reading", len(start.hosts)) as listener,
         Fleet(start.inventory, options, listener) as fleet,
     ):
         return fleet.look(start.hosts)

@@ -126,7 +126,8 @@ def _verified(
             fleet.tell(Event("", "waiting", "for the election", seconds))
             time.sleep(seconds)
         looks |= fleet.look([name for name in ended if name in stale])
-        judgement = assess(fleet.inventory, looks, secrets, skip_groups=() if wait else restarted)
+        known = {name: desired for name in ended if (desired := plans[name].desired)}
+        judgement = assess(fleet.inventory, looks, secrets, skip_groups=() if wait else restarted, known=known)
         # An election that was already going on, or took its longest, gets the time once more.
         pending = tuple(f.group for f in judgement.findings if f.rule in _UNSETTLED and wait)
         stale = {member.host for name in pending for member in fleet.inventory.groups[name].members}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from bsdcarp.errors import BsdcarpError, HostRefused, PlanError
 from bsdcarp.fleet.hosts import Look
-from bsdcarp.judge import persist, verify_group, verify_host
 from bsdcarp.model import Finding, Inventory, Secret, Severity
 from bsdcarp.plan import Plan, plan
 from bsdcarp.plan.check import check
@@ -15,7 +14,7 @@ from bsdcarp.platforms.desire import desire
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.snapshot import Snapshot
 
-__all__ = ["Assessment", "HostPlan", "assess", "plan_hosts"]
+__all__ = ["Assessment", "HostPlan", "assess", "plan_host", "plan_hosts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +51,11 @@ class Assessment:
 
 def plan_hosts(inventory: Inventory, looks: Mapping[str, Look], secrets: Mapping[str, Secret]) -> dict[str, HostPlan]:
     """Plan every host that could be read; one that cannot be planned carries the reason."""
-    return {name: _plan_host(inventory, look, secrets) for name, look in looks.items()}
+    return {name: plan_host(inventory, look, secrets) for name, look in looks.items()}
 
 
-def _plan_host(inventory: Inventory, look: Look, secrets: Mapping[str, Secret]) -> HostPlan:
+def plan_host(inventory: Inventory, look: Look, secrets: Mapping[str, Secret]) -> HostPlan:
+    """Plan one host; a reason why that is impossible becomes part of what is returned."""
     if look.snapshot is None:
         return HostPlan(look.host, error=look.error)
     try:
@@ -94,12 +94,16 @@ def assess(
     *,
     boot: bool = False,
     skip_groups: Collection[str] = (),
+    known: Mapping[str, Desired] | None = None,
 ) -> Assessment:
     """Judge every host that could be read, and every group of which at least one member was looked at.
 
     With ``boot`` the files alone are judged, for what the host would come up with.  ``skip_groups`` are still
-    electing and not judged as a whole.
+    electing and not judged as a whole.  ``known`` is what hosts should be, where that was worked out before: what was
+    planned is then held against what is there now.
     """
+    from bsdcarp.judge import persist, verify_group, verify_host  # not needed to plan, and not small
+
     findings: list[Finding] = []
     errors: dict[str, BsdcarpError] = {}
     judged: dict[str, tuple[Desired, Snapshot]] = {}
@@ -107,7 +111,7 @@ def assess(
         try:
             if look.snapshot is None:
                 raise look.error or HostRefused("not read", place=name)
-            desired = desire(inventory, inventory.hosts[name], secrets, look.snapshot)
+            desired = (known or {}).get(name) or desire(inventory, inventory.hosts[name], secrets, look.snapshot)
         except BsdcarpError as error:
             errors[name] = error
             continue

@@ -13,20 +13,20 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from bsdcarp.errors import BsdcarpError, HostRefused, SshError
 from bsdcarp.fleet.progress import Event, Listener, silent
 from bsdcarp.inventory.secrets import resolve
 from bsdcarp.model import Host, Inventory
-from bsdcarp.plan import Plan
-from bsdcarp.platforms.freebsd import kernconf_path
-from bsdcarp.platforms.linux import CARPD_CONFIG, LINUX_RECORD_PATH
-from bsdcarp.platforms.record import RECORD_PATH
+from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH, RECORD_PATH, kernconf_path
 from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.ssh import Become, Session, connect
 from bsdcarp.ssh import resolve as resolve_target
-from bsdcarp.transaction import Outcome, read_outcome, transaction_script
+
+if TYPE_CHECKING:
+    from bsdcarp.plan import Plan
+    from bsdcarp.transaction import Outcome
 
 __all__ = ["Fleet", "Look", "Options"]
 
@@ -101,14 +101,18 @@ class Fleet:
         """Whether ``stop`` was called."""
         return self._stopping.is_set()
 
-    def each(self, work: Callable[[T], None], items: Iterable[T]) -> None:
-        """Run ``work`` on every item, at most ``parallel`` at a time.
+    def each(
+        self, work: Callable[[T], None], items: Iterable[T], *, meanwhile: Callable[[], object] | None = None
+    ) -> None:
+        """Run ``work`` on every item, at most ``parallel`` at a time, and ``meanwhile`` once beside them.
 
         An interrupt stops what has not begun, waits for what has, and is raised again.
         """
         pool = ThreadPoolExecutor(self.options.parallel, thread_name_prefix="host")
         futures: list[Future[None]] = [pool.submit(work, item) for item in items]
         try:
+            if meanwhile:
+                meanwhile()
             wait(futures)
         except BaseException:
             self.stop()
@@ -122,19 +126,24 @@ class Fleet:
 
     def look(self, hosts: Iterable[str]) -> dict[str, Look]:
         """Read hosts side by side; a host that cannot be read carries its error instead."""
+        names = list(hosts)
         found: dict[str, Look] = {}
 
         def one(name: str) -> None:
-            try:
-                found[name] = Look(name, snapshot=self.read(name))
-                self.tell(Event(name, "read"))
-            except BsdcarpError as error:
-                found[name] = Look(name, error=error)
-                self.tell(Event(name, "failed", str(error)))
+            found[name] = self.look_at(name)
 
-        names = list(hosts)
         self.each(one, names)
-        return {name: found[name] for name in names if name in found}
+        return {name: found[name] for name in names}
+
+    def look_at(self, name: str) -> Look:
+        """Read one host; an error becomes part of what is returned."""
+        try:
+            look = Look(name, snapshot=self.read(name))
+            self.tell(Event(name, "read"))
+        except BsdcarpError as error:
+            look = Look(name, error=error)
+            self.tell(Event(name, "failed", str(error)))
+        return look
 
     def read(self, name: str) -> Snapshot:
         """Read one host in one round trip.  Raises ``SshError``, ``RemoteError`` or ``HostRefused``."""
@@ -149,6 +158,8 @@ class Fleet:
 
     def transact(self, plan: Plan) -> Outcome:
         """Put one plan into force.  Raises ``SshError``; a session lost midway is an ``Outcome`` of state ``lost``."""
+        from bsdcarp.transaction import Outcome, read_outcome, transaction_script
+
         host = self.inventory.hosts[plan.host]
         if self.stopping:
             return Outcome(plan.host, "untouched", "interrupted")

@@ -119,6 +119,7 @@ class Tree:
             "boot/defaults/loader.conf": 'kernel="kernel"\nmodule_path="/boot/modules"\n',
             "boot/device.hints": "",
             "etc/group": "wheel:*:0:root\noperator:*:5:root\n",
+            "etc/master.passwd": "root:*:0:0::0:0:Charlie &:/root:/bin/" + self.release.login_shell + "\n",
             "etc/passwd": "root:*:0:0:Charlie &:/root:/bin/" + self.release.login_shell + "\n",
             "var/log/messages": "",
             f"{self.configurations.lstrip('/')}/GENERIC": GENERIC.replace("amd64", self.release.arch),

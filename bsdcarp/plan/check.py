@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from bsdcarp.model import Finding, IfAddress, Severity, Vip
 from bsdcarp.plaintext import printable
 from bsdcarp.platforms.desired import Desired, DesiredVhid
-from bsdcarp.platforms.linux import CARPD_CONFIG
+from bsdcarp.platforms.paths import CARPD_CONFIG
 from bsdcarp.snapshot import NetworkInterface, Snapshot
 
 __all__ = ["check"]

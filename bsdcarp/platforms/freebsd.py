@@ -12,24 +12,20 @@ from bsdcarp.platforms import freebsd_pseudo, freebsd_vhid
 from bsdcarp.platforms.capabilities import Capabilities
 from bsdcarp.platforms.carpunits import assign_units
 from bsdcarp.platforms.desired import Desired, DesiredFile, DesiredVhid, KernelNeed
+from bsdcarp.platforms.paths import RECORD_PATH, kernconf_path
 from bsdcarp.platforms.rcfiles import RC_CONF, RcFiles, read_rc_files
-from bsdcarp.platforms.record import RECORD_PATH, OwnedVhid, Record, parse_record
+from bsdcarp.platforms.record import OwnedVhid, Record, parse_record
 from bsdcarp.platforms.templates import render
 from bsdcarp.snapshot import Snapshot
 from bsdcarp.textfiles.kernconf import KernConf
 from bsdcarp.textfiles.loaderconf import LoaderConf
 from bsdcarp.textfiles.sysctlconf import SysctlConf
 
-__all__ = ["LOADER_CONF", "SYSCTL_CONF", "desire", "kernconf_path", "shares_address", "vhids_of", "wanted_sysctls"]
+__all__ = ["LOADER_CONF", "SYSCTL_CONF", "desire", "shares_address", "vhids_of", "wanted_sysctls"]
 
 SYSCTL_CONF = "/etc/sysctl.conf"
 SYSCTL_CONF_LOCAL = "/etc/sysctl.conf.local"
 LOADER_CONF = "/boot/loader.conf"
-
-
-def kernconf_path(host: Host) -> str:
-    """Return where the kernel configuration of ``host`` lives."""
-    return f"/usr/src/sys/{host.arch}/conf/{host.kernel.ident}"
 
 
 def vhids_of(inventory: Inventory, host: Host, secrets: Mapping[str, Secret]) -> tuple[DesiredVhid, ...]:

@@ -10,14 +10,12 @@ from bsdcarp.model import Host, Inventory, Secret
 from bsdcarp.platforms import freebsd
 from bsdcarp.platforms.capabilities import Capabilities
 from bsdcarp.platforms.desired import Desired, DesiredFile
+from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH
 from bsdcarp.platforms.record import OwnedVhid, Record, parse_record
 from bsdcarp.platforms.templates import render
 from bsdcarp.snapshot import Snapshot
 
-__all__ = ["CARPD_CONFIG", "LINUX_RECORD_PATH", "desire"]
-
-CARPD_CONFIG = "/etc/bsdcarp/carpd.json"
-LINUX_RECORD_PATH = "/var/lib/bsdcarp/record"
+__all__ = ["desire"]
 
 
 def desire(

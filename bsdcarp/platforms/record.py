@@ -14,9 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["RECORD_PATH", "OwnedVhid", "Record", "parse_record"]
+__all__ = ["OwnedVhid", "Record", "parse_record"]
 
-RECORD_PATH = "/var/db/bsdcarp/record"
 _HEAD = "# What bsdcarp put on this host.  bsdcarp reads this to know what it may take away; do not edit.\n"
 
 

@@ -12,7 +12,7 @@ from bsdcarp.textfiles.alias import variable_name
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["rcquote", "render"]
+__all__ = ["environment", "rcquote", "render"]
 
 _ESCAPED = str.maketrans({ch: "\\" + ch for ch in '\\$`"'})
 
@@ -23,7 +23,8 @@ def rcquote(value: object) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the one environment; the first call imports jinja2 and finds the templates."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     inside = Path(__file__).parent.parent / "templates"  # in an installed wheel
@@ -32,7 +33,7 @@ def _environment() -> Environment:
     if not directory.is_dir():
         raise BsdcarpError("the templates are missing", place=str(inside), remedy="install bsdcarp again")
     # These are configuration files, not HTML: quoting is rcquote's and tojson's business.
-    environment = Environment(
+    made = Environment(
         loader=FileSystemLoader(directory),
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -40,11 +41,11 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701
     )
-    environment.filters["rcquote"] = rcquote
-    environment.filters["rcname"] = variable_name
-    return environment
+    made.filters["rcquote"] = rcquote
+    made.filters["rcname"] = variable_name
+    return made
 
 
 def render(template: str, **context: object) -> str:
     """Render ``templates/TEMPLATE`` with ``context``."""
-    return _environment().get_template(template).render(**context)
+    return environment().get_template(template).render(**context)

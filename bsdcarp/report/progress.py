@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
 from bsdcarp.fleet.progress import Event, Listener, silent
+from bsdcarp.report.screen import Screen
 
 __all__ = ["progress"]
 
@@ -16,11 +15,13 @@ _FINAL = frozenset({"read", "applied", "failed", "back", "done"})
 
 
 @contextmanager
-def progress(console: Console, what: str, total: int, *, verbose: int = 0) -> Iterator[Listener]:
+def progress(to: Screen, what: str, total: int) -> Iterator[Listener]:
     """Show ``what`` over ``total`` hosts while the block runs; yields the listener that moves the bar."""
-    if not console.is_terminal:
-        yield _teller(console) if verbose else silent
+    if not sys.stderr.isatty():
+        yield _teller(to) if to.verbose else silent
         return
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -29,7 +30,7 @@ def progress(console: Console, what: str, total: int, *, verbose: int = 0) -> It
         TimeElapsedColumn(),
         TextColumn("{task.fields[detail]}", style="faint"),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Progress(*columns, console=to.err, transient=True) as bar:
         task = bar.add_task(what, total=total, detail="")
 
         def listen(event: Event) -> None:
@@ -41,8 +42,8 @@ def progress(console: Console, what: str, total: int, *, verbose: int = 0) -> It
         yield listen
 
 
-def _teller(console: Console) -> Listener:
+def _teller(to: Screen) -> Listener:
     def listen(event: Event) -> None:
-        console.print(f"> {event.host} {event.stage} {event.detail}".rstrip(), soft_wrap=True)
+        to.err.print(f"> {event.host} {event.stage} {event.detail}".rstrip(), soft_wrap=True)
 
     return listen

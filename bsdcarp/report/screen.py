@@ -1,51 +1,64 @@
-"""The two consoles: results on standard output, progress and messages on standard error."""
+"""The two consoles: results on standard output, progress and messages on standard error.
+
+rich is imported when something is printed for the first time: hosts can be spoken to meanwhile.
+"""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.theme import Theme
+if TYPE_CHECKING:
+    from rich.console import Console
 
-__all__ = ["THEME", "Screen"]
+__all__ = ["STYLES", "Screen"]
 
-THEME = Theme(
-    {
-        "good": "green",
-        "bad": "bold red",
-        "warn": "yellow",
-        "note": "cyan",
-        "faint": "dim",
-        "host": "bold",
-        "diff.add": "green",
-        "diff.del": "red",
-        "diff.at": "cyan",
-        "diff.head": "bold",
-        "master": "bold green",
-        "backup": "blue",
-        "init": "bold red",
-    }
-)
-
-
-def _console(*, stderr: bool) -> Console:
-    # Not a terminal: no width to respect, so nothing is wrapped or cut, and grep finds whole lines.
-    stream = sys.stderr if stderr else sys.stdout
-    width = None if stream.isatty() else 200
-    return Console(stderr=stderr, theme=THEME, highlight=False, soft_wrap=False, width=width, emoji=False, markup=False)
+STYLES = {
+    "good": "green",
+    "bad": "bold red",
+    "warn": "yellow",
+    "note": "cyan",
+    "faint": "dim",
+    "host": "bold",
+    "diff.add": "green",
+    "diff.del": "red",
+    "diff.at": "cyan",
+    "diff.head": "bold",
+    "master": "bold green",
+    "backup": "blue",
+    "init": "bold red",
+}
 
 
-@dataclass(slots=True)
 class Screen:
     """Where a verb prints.  With ``json`` nothing but one document goes to standard output."""
 
-    json: bool = False
-    verbose: int = 0
-    out: Console = field(default_factory=lambda: _console(stderr=False))
-    err: Console = field(default_factory=lambda: _console(stderr=True))
+    def __init__(self, *, json: bool = False, verbose: int = 0) -> None:
+        self.json = json
+        self.verbose = verbose
+
+    @cached_property
+    def out(self) -> Console:
+        """Standard output."""
+        return _console(stderr=False)
+
+    @cached_property
+    def err(self) -> Console:
+        """Standard error."""
+        return _console(stderr=True)
 
     @property
     def human(self) -> Console:
         """Where text for people goes: standard error when standard output carries JSON."""
         return self.err if self.json else self.out
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+    from rich.theme import Theme
+
+    # Not a terminal: no width to respect, so nothing is wrapped or cut, and grep finds whole lines.
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 200
+    return Console(stderr=stderr, theme=Theme(STYLES), highlight=False, width=width, emoji=False, markup=False)

@@ -160,7 +160,8 @@ def _freebsd(found: _Sections, hostname: str, kernel_release: str, machine: str,
 
 
 def _carp_source(found: _Sections) -> CarpSource:
-    if "carp" not in found.body:
+    # The sysctl tree is there exactly as long as carp is, static or as a module (kldstat -m carp says the same).
+    if "net.inet.carp." not in found.body.get("sysctl", ""):
         return "absent"
     loaded = {line.split()[-1] for line in found.body.get("kldstat", "").splitlines()[1:] if line.split()}
     return "module" if loaded & {"carp.ko", "if_carp.ko"} else "static"

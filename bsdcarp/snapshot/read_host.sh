@@ -82,7 +82,6 @@ read_freebsd() {
     sysctl kern.osreldate kern.ident kern.bootfile kern.boottime kern.securelevel net.inet.carp 2>/dev/null
     section kldstat
     kldstat 2>/dev/null
-    if kldstat -q -m carp >/dev/null 2>&1; then section carp present; fi
     section ifconfig
     ifconfig -k -a 2>/dev/null || ifconfig -a 2>/dev/null
     section files
@@ -134,7 +133,8 @@ read_host() {
     section begin
     printf '%s' "$system"
     section uid
-    id -u
+    # Only root may read it, and asking costs no process.
+    if [ -r "$R/etc/master.passwd" ]; then echo 0; else id -u; fi
     case $system in
         FreeBSD*) read_freebsd "${system##* }" ;;
         Linux*) read_linux ;;

@@ -29,7 +29,8 @@ def transaction_script(plan: Plan, *, token: str, name: str, owner: str) -> byte
     """
     parts = [f"T={quote(token)}", f"TX={quote(name)}", f"OWNER={quote(owner)}", _program()]
     parts += _function("plan_check", (f"check {quote(c.path)} {_sum_or_absent(c)}" for c in plan.files))
-    parts += _function("plan_stage", (line for c in plan.files for line in _stage(c, token)))
+    kept = [f"keep_in {' '.join(quote(d) for d in _directories(plan))}"] if plan.files else []
+    parts += _function("plan_stage", [*kept, *(line for c in plan.files for line in _stage(c, token))])
     parts += _function("plan_commit", (_commit(c) for c in plan.files))
     for number, change in enumerate(plan.live, 1):
         parts += _function(f"live_{number}", [change.command.shell])
@@ -37,6 +38,11 @@ def transaction_script(plan: Plan, *, token: str, name: str, owner: str) -> byte
     parts += _function("plan_live", (f"live {number}" for number in range(1, len(plan.live) + 1)))
     parts.append("transact </dev/null\n")
     return "\n".join(parts).encode("utf-8", "surrogateescape")
+
+
+def _directories(plan: Plan) -> list[str]:
+    """Return the files' directories, relative, each once."""
+    return list(dict.fromkeys("." + change.path.rpartition("/")[0] for change in plan.files))
 
 
 def _function(name: str, lines: Iterator[str] | list[str]) -> list[str]:

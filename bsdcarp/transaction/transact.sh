@@ -32,7 +32,6 @@ refuse() {
 # shellcheck disable=SC2086  # lists are meant to split, here and below
 discard() {
     [ -z "$STAGED" ] || rm -f $STAGED
-    rm -f "$STATE/said"
     release
 }
 
@@ -112,7 +111,7 @@ stage() {
         cp -p "$real" "$new" 2>/dev/null || refuse "cannot write beside $1: disk full or read-only"
     else
         { : >"$new"; } 2>/dev/null || refuse "cannot write beside $1: disk full or read-only"
-        chmod "$2" "$new"
+        [ "$2" = 600 ] || chmod "$2" "$new"    # 600 is what the umask makes
     fi
     if [ -n "${5-}" ]; then printf '%b' "$(cat)"; else head -c "$4"; fi 2>/dev/null >"$new" ||
         refuse "cannot write beside $1: disk full"
@@ -129,10 +128,12 @@ staged() {
     [ -z "$STAGED" ] || fsync $STAGED 2>/dev/null || sync $STAGED 2>/dev/null || sync
 }
 
+# keep_in DIRECTORY...: where the old files of this transaction will lie.
+keep_in() { (cd "$STATE" && mkdir -p "$TX" && cd "$TX" && mkdir -p "$@") 2>/dev/null || refuse "cannot back up: disk full"; }
+
 # backup PATH CKSUM-or-"absent": keep what is there under the transaction, so that it can come back.
 backup() {
     keep=$STATE/$TX$1
-    [ -d "${keep%/*}" ] || mkdir -p "${keep%/*}" 2>/dev/null || refuse "cannot back up $1: disk full"
     if [ "$2" = absent ]; then
         { : >"$keep.absent"; } 2>/dev/null || refuse "cannot back up $1: disk full"
     else
@@ -173,8 +174,8 @@ restore() {
 # live N: runs live command N; its output is shown only when it fails.  A command that fails may have acted in part
 # (a rejected advskew leaves an empty vhid behind, recorded on FreeBSD 12.1), so its own undo runs too, unjudged.
 live() {
-    "live_$1" >"$STATE/said" 2>&1 || {
-        why="status $?: $(cat "$STATE/said")"
+    "live_$1" >"$LOCK/said" 2>&1 || {
+        why="status $?: $(cat "$LOCK/said")"
         say failed "$1"
         "undo_$1" >/dev/null 2>&1
         undo_all "$why"
@@ -214,7 +215,6 @@ transact() {
     plan_commit
     plan_live
     retire
-    rm -f "$STATE/said"
     release
     say "done"
 }

@@ -13,7 +13,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from bsdcarp.fleet import Fleet, Options
+from bsdcarp.fleet.hosts import Fleet, Options
 from bsdcarp.inventory import load, require
 from bsdcarp.model import Inventory
 from bsdcarp.shellwords import quote

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
-from bsdcarp.fleet import units
+from bsdcarp.fleet.order import units
 from bsdcarp.model import Group, Host, Inventory, Member, PasswordSource, vip
 
 

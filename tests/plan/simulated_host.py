@@ -18,8 +18,7 @@ from bsdcarp.model import Inventory, Secret
 from bsdcarp.plan import Command, Plan, plan
 from bsdcarp.platforms.desire import desire
 from bsdcarp.platforms.desired import Desired
-from bsdcarp.platforms.freebsd import kernconf_path
-from bsdcarp.platforms.record import RECORD_PATH
+from bsdcarp.platforms.paths import RECORD_PATH, kernconf_path
 from bsdcarp.snapshot import Snapshot, parse, read_script
 
 RELEASES = ("7.2", "9.3", "10.4", "12.1", "14.2", "15.0")

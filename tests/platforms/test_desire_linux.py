@@ -15,7 +15,7 @@ from bsdcarp.plan.check import check
 from bsdcarp.platforms.capabilities import parse_release
 from bsdcarp.platforms.desire import desire
 from bsdcarp.platforms.desired import Desired
-from bsdcarp.platforms.linux import CARPD_CONFIG, LINUX_RECORD_PATH
+from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH
 from bsdcarp.snapshot import FileState, InterfaceAddress, NetworkInterface, Snapshot
 
 LINUX = {"os": "debian-12", "interface": "eth0"}

@@ -34,7 +34,6 @@ def test_freebsd_facts() -> None:
                 "net.inet.carp.preempt: 1\nnet.inet.carp.demotion: -10\n",
             ),
             section("kldstat", "Id Refs Address Size Name\n 1 3 0xf 1 kernel\n 2 1 0xf 5e70 carp.ko\n"),
-            section("carp present"),
             section("files", "rw /etc/rc.conf\nro /boot/loader.conf\n"),
             section("sizes", "      25 /etc/rc.conf\n       0 /boot/loader.conf\n      25 total\n"),
             section("contents", "a=1\nno newline at the end"),
@@ -72,7 +71,11 @@ def test_a_file_that_changes_while_it_is_read_is_noticed() -> None:
 
 def test_carp_without_a_module_file_is_static() -> None:
     snapshot = parse(
-        answer("FreeBSD a 9.3-RELEASE amd64", section("carp present"), section("kldstat", "Id\n1 1 0xf 1 kernel\n")),
+        answer(
+            "FreeBSD a 9.3-RELEASE amd64",
+            section("sysctl", "net.inet.carp.allow: 1\n"),
+            section("kldstat", "Id\n1 1 0xf 1 kernel\n"),
+        ),
         TOKEN,
         host="a",
     )
