@@ -6,19 +6,21 @@ import contextlib
 import time
 from dataclasses import dataclass
 
-from bsdcarp.errors import BsdcarpError, SshError
+from bsdcarp.errors import BsdcarpError, RemoteError, SshError
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.progress import Event
 from bsdcarp.snapshot import Snapshot
 
 __all__ = ["Rebooted", "reboot_host"]
 
-# shutdown(8) is told to go ahead in the background, so that this session ends in order before the host does.
+# shutdown(8) forks and returns; what it leaves running holds neither this session's output nor its input.
 _SCRIPT = b"""PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin
 export PATH
-go() { trap '' HUP; (sleep 1; shutdown -r now) </dev/null >/dev/null 2>&1 & echo going; }
+go() { trap '' HUP; shutdown -r now >/dev/null 2>&1; echo "status $?"; }
 go </dev/null
 """
+_PATIENCE = 30.0
+"""Seconds after which a host that still answers from its old boot is told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +40,8 @@ def reboot_host(fleet: Fleet, host: str, before: Snapshot, *, deadline: float = 
     """
     begun = time.monotonic()
     fleet.tell(Event(host, "rebooting", seconds=deadline))
-    with contextlib.suppress(SshError):  # the session may die before its answer arrives
-        fleet.run(host, _SCRIPT)
+    _order(fleet, host)
+    ordered = time.monotonic()
     time.sleep(1.5)
     last: BsdcarpError | None = None
     answered = False
@@ -56,6 +58,9 @@ def reboot_host(fleet: Fleet, host: str, before: Snapshot, *, deadline: float = 
             if snapshot.boottime != before.boottime:
                 fleet.tell(Event(host, "back"))
                 return Rebooted(host, snapshot, time.monotonic() - begun)
+            if time.monotonic() - ordered > _PATIENCE:
+                _order(fleet, host)
+                ordered = time.monotonic()
         time.sleep(0.5)
     if answered:
         raise SshError(
@@ -68,6 +73,15 @@ def reboot_host(fleet: Fleet, host: str, before: Snapshot, *, deadline: float = 
         place=host,
         remedy="look at its console",
     )
+
+
+def _order(fleet: Fleet, host: str) -> None:
+    with contextlib.suppress(SshError):  # the session may die before its answer arrives
+        said = fleet.run(host, _SCRIPT).decode("ascii", "replace").split()
+        if said[:1] == ["status"] and said[1:] != ["0"]:
+            raise RemoteError(
+                f"shutdown -r now ended with {' '.join(said)}", place=host, remedy="see what it says there by hand"
+            )
 
 
 def _final(error: BsdcarpError) -> bool:
