@@ -80,12 +80,12 @@ def test_drift_in_a_file_is_reported_and_repaired(site: Site, before: dict[str, 
 
 def test_drift_on_the_live_system_is_reported_and_repaired(site: Site, before: dict[str, Snapshot]) -> None:
     host = site.hosts[0]
-    site.run(host, "sysctl net.inet.carp.log=2")
+    site.run(host, "sysctl net.inet.carp.preempt=0")
     judged = site.bsdcarp("verify")
     assert judged.status == 4, judged
-    assert "net.inet.carp.log" in judged.out
+    assert "net.inet.carp.preempt" in judged.out
     assert site.bsdcarp("apply", "--yes").status == 0
-    assert site.look()[host].sysctls["log"] == 1
+    assert site.look()[host].sysctls["preempt"] == 1
 
 
 def test_a_removed_group_goes_away_and_the_others_stay(site: Site, before: dict[str, Snapshot]) -> None:
