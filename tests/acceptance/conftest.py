@@ -77,6 +77,7 @@ def may_reboot(request: pytest.FixtureRequest) -> bool:
 def before(site: Site) -> Iterator[dict[str, Snapshot]]:
     """What the hosts were like; at the end they are like that again."""
     seen = site.look()
+    managed = site.bsdcarp("diff").status == 0
     yield seen
-    left = site.restore(seen)
+    left = site.restore(seen, managed=managed)
     assert left == [], "these differ from what was found"

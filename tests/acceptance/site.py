@@ -109,13 +109,14 @@ class Site:
             yaml.dump(document, stream)
         return target
 
-    def restore(self, before: Mapping[str, Snapshot]) -> list[str]:
-        """Take everything back and return what differs from ``before`` all the same.
+    def restore(self, before: Mapping[str, Snapshot], *, managed: bool) -> list[str]:
+        """Bring the hosts back and return what differs from ``before`` all the same.
 
-        bsdcarp itself removes what it put there; live sysctls, which it leaves as they are, and a module that was
-        not loaded, are put back by hand.
+        Hosts that were as the inventory says (``managed``) stay so.  From others bsdcarp itself removes what it put
+        there; live sysctls, and a module that was not loaded, are put back by hand.
         """
-        answer = self.bsdcarp("apply", "--yes", inventory=self.without(*self.inventory.groups))
+        nothing = self.without(*self.inventory.groups)
+        answer = self.bsdcarp("apply", "--yes", inventory=self.path if managed else nothing)
         assert answer.status == 0, answer
         for name, snapshot in before.items():
             lines = [
