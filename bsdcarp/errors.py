@@ -17,12 +17,10 @@ __all__ = [
     "LabError",
     "PlanError",
     "RemoteError",
-    "RolledBack",
     "SecretError",
     "SshError",
     "TextFileError",
     "UsageError",
-    "VerificationFailed",
 ]
 
 
@@ -76,18 +74,6 @@ class SshError(BsdcarpError):
     """No session: name, route, port, host key, user key, become password or time limit."""
 
     exit_code = 5
-
-
-class VerificationFailed(BsdcarpError):
-    """The change is in force, yet a check on the live system or on its files failed."""
-
-    exit_code = 4
-
-
-class RolledBack(BsdcarpError):
-    """The change failed midway; the host is as it was before."""
-
-    exit_code = 6
 
 
 class LabError(BsdcarpError):

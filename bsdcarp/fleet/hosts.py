@@ -8,7 +8,7 @@ import secrets as randomness
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,8 +234,3 @@ def _manageable(name: str, snapshot: Snapshot) -> None:
         raise HostRefused(
             "not root on this host", place=name, remedy="log in as root, or set `become:` to sudo, doas or su"
         )
-
-
-def reachable(looks: Mapping[str, Look]) -> dict[str, Snapshot]:
-    """Return the snapshots of those hosts that could be read."""
-    return {name: look.snapshot for name, look in looks.items() if look.snapshot}

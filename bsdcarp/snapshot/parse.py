@@ -25,6 +25,10 @@ from bsdcarp.snapshot.ifconfig import parse_ifconfig
 __all__ = ["parse"]
 
 _BOOTTIME = re.compile(r"sec = (\d+)")
+_SH_ERROR = re.compile(
+    r"(?:/bin/)?(?:sh: )?(?:\d+: )?(?:\.: )?(?P<file>/\S+): (?:line )?(?P<line>\d+): "
+    r".*(?i:syntax|unterminated|unexpected)"
+)
 _RELEASE = re.compile(r"^(\d+)\.(\d+)")
 
 
@@ -53,9 +57,11 @@ def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
         _sort_in(found, head, body)
     found.files = _files(found, host)
     if "begin" not in found.body or "end" not in found.body:
-        start = printable(answer[-200:].decode("utf-8", "replace").strip()) or "nothing"
+        # Only what came before the first section: files and keys, which hold passwords, come later.
+        noise = answer.split(f"\n{token} ".encode(), 1)[0][-200:]
+        said = printable(noise.decode("utf-8", "replace").strip()) or "nothing"
         raise RemoteError(
-            f"the host's answer is incomplete; it ends with: {start}",
+            f"the host's answer is incomplete; before its first section it said: {said}",
             place=host,
             remedy="log in by hand and see whether /bin/sh works there",
         )
@@ -168,8 +174,12 @@ def _carp_source(found: _Sections) -> CarpSource:
 
 
 def _rc_error(found: _Sections) -> str:
-    said = found.body.get("rc-begin", "").strip().splitlines()
-    return printable(said[-1]) if said else "reading rc.conf ended early"
+    # File and line only: sh quotes the words it stumbles over, and one of them may be a password.
+    for line in reversed(found.body.get("rc-begin", "").splitlines()):
+        place = _SH_ERROR.match(line)
+        if place:
+            return f"{printable(place['file'])}: line {place['line']}: syntax error"
+    return "reading rc.conf ended early"
 
 
 def _linux(found: _Sections, hostname: str, machine: str, uid: int) -> Snapshot:

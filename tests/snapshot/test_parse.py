@@ -89,7 +89,19 @@ def test_an_rc_conf_that_does_not_parse_is_told_in_sh_words() -> None:
         host="a",
     )
     assert snapshot.rc == {}
-    assert snapshot.rc_error == "/etc/rc.conf: 15: Syntax error: \\e[31mEOF"
+    assert snapshot.rc_error == "/etc/rc.conf: line 15: syntax error"
+
+
+def test_no_error_repeats_what_stands_in_files_or_keys() -> None:
+    secret = section("ifconfig", 'carp: MASTER vhid 1 advbase 1 advskew 0 key "hunter2"\n')
+    with pytest.raises(RemoteError) as caught:
+        parse(answer("FreeBSD a 12.1 amd64", secret)[:-6], TOKEN, host="a")
+    assert "hunter2" not in str(caught.value)
+    stumbled = section("rc-begin", '/etc/rc.conf: 3: Syntax error: "hunter2" unexpected\n')
+    assert (
+        parse(answer("FreeBSD a 12.1 amd64", stumbled), TOKEN, host="a").rc_error
+        == "/etc/rc.conf: line 3: syntax error"
+    )
 
 
 def test_linux_facts() -> None:
@@ -117,7 +129,7 @@ def test_linux_facts() -> None:
 @pytest.mark.parametrize(
     ("cut", "error", "words"),
     [
-        (b"", RemoteError, "ends with: nothing"),
+        (b"", RemoteError, "said: nothing"),
         (b"csh: no match\n", RemoteError, "no match"),
         (answer()[:-20], RemoteError, "incomplete"),
         (answer("SunOS a 5.11 i86pc"), HostRefused, "this is SunOS"),
