@@ -39,6 +39,7 @@ def apply_plans(
     ``wait``, groups whose vhids were restarted get the time that the protocol needs to elect a MASTER.
     """
     rows: dict[str, Row] = {}
+    seen: dict[str, Look] = {}
 
     def one_unit(unit: list[str]) -> None:
         bad = next((plans[name] for name in unit if plans[name].error), None)
@@ -58,12 +59,23 @@ def apply_plans(
             rows[name] = _one_host(fleet, plans[name])
             if rows[name].result not in ("changed", "unchanged"):
                 failed = name
+        # Nobody outside the unit shares a group with it, so there is nothing else to wait for.
+        if not wait and any(rows[name].result == "changed" for name in unit):
+            ended = [name for name in unit if rows[name].result in ("changed", "unchanged")]
+            seen.update({name: fleet.look_at(name) for name in ended})
 
     try:
-        fleet.each(one_unit, units(fleet.inventory, plans))
+        fleet.each(one_unit, units(fleet.inventory, plans), meanwhile=_import_judging)
     except KeyboardInterrupt:
         return Applied(tuple(_interrupted(name, rows.get(name)) for name in plans))
-    return _verified(fleet, plans, [rows[name] for name in plans], secrets, wait=wait)
+    return _verified(fleet, plans, [rows[name] for name in plans], secrets, seen, wait=wait)
+
+
+def _import_judging() -> None:
+    """Hosts are at work meanwhile."""
+    import bsdcarp.judge
+
+    del bsdcarp
 
 
 def _is_linux(entry: HostPlan) -> bool:
@@ -110,14 +122,21 @@ def _row(outcome: Outcome, *, files: int, live: int) -> Row:
 
 
 def _verified(
-    fleet: Fleet, plans: Mapping[str, HostPlan], rows: list[Row], secrets: Mapping[str, Secret], *, wait: bool
+    fleet: Fleet,
+    plans: Mapping[str, HostPlan],
+    rows: list[Row],
+    secrets: Mapping[str, Secret],
+    seen: Mapping[str, Look],
+    *,
+    wait: bool,
 ) -> Applied:
     changed = {row.host for row in rows if row.result == "changed"}
     ended = [row.host for row in rows if row.result in ("changed", "unchanged")]
     looks = {name: Look(name, snapshot=plans[name].snapshot, error=plans[name].error) for name in ended}
     restarted = electing(fleet.inventory, plans, changed)
     # Members of the same groups are looked at again too: the change may have moved a MASTER there.
-    stale = {name for name in ended if name in changed or _near(fleet.inventory, name, changed)}
+    stale = {name for name in ended if name in changed or _near(fleet.inventory, name, changed)} - seen.keys()
+    looks.update(seen)
     pending = restarted if wait else ()
     judgement = Assessment()
     for _ in range(2):

@@ -10,8 +10,10 @@ from bsdcarp.plaintext import printable
 from bsdcarp.plan.command import Command
 from bsdcarp.plan.mask import masked_lines, split_lines
 
-__all__ = ["FileChange", "LiveChange", "Plan"]
+__all__ = ["FREEBSD_STATE", "FileChange", "LiveChange", "Plan"]
 
+FREEBSD_STATE = "/var/db/bsdcarp"
+"""Where FreeBSD hosts keep their transactions and the record; Linux hosts have /var/lib/bsdcarp."""
 _NO_NEWLINE = "\\ No newline at end of file"
 
 
@@ -89,6 +91,12 @@ class Plan:
     live: tuple[LiveChange, ...] = ()
     notes: tuple[Finding, ...] = ()
     """What the operator should know before it runs: restarts of a vhid, a kernel still to be built."""
+    early: int = 0
+    """So many of the live commands, from the first on, run before the files are put in place."""
+    restored: tuple[Command, ...] = ()
+    """What has to run after old files were put back, so that a daemon reads them again."""
+    state: str = FREEBSD_STATE
+    """Where the host keeps its transactions and the record."""
 
     def __bool__(self) -> bool:
         return bool(self.files or self.live)

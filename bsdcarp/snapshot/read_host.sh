@@ -64,11 +64,24 @@ rc_variables() {
             done >&2
         done
     done
-    rc_names=$(set | sed -n -e 's/^\(ifconfig_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(ipv6_[a-z0-9_]*\)=.*/\1/p' \
-        -e 's/^\(ipv4_addrs_[A-Za-z0-9_]*\)=.*/\1/p' -e 's/^\(vlans_[A-Za-z0-9_]*\)=.*/\1/p' \
-        -e 's/^\(cloned_interfaces\)=.*/\1/p' -e 's/^\(kld_list\)=.*/\1/p' -e 's/^\(netif_enable\)=.*/\1/p' \
-        -e 's/^\(network_interfaces\)=.*/\1/p' -e 's/^\(rc_conf_files\)=.*/\1/p' -e 's/^\(gateway_enable\)=.*/\1/p')
-    for rc_name in $rc_names; do
+    # sh's own list of variables, line by line; names only, values may be quoted in any way.
+    set -f
+    rc_names=$(set)
+    IFS=$NL
+    # shellcheck disable=SC2086
+    set -- $rc_names
+    unset IFS
+    rc_seen=' '
+    for rc_name in "$@"; do
+        case $rc_name in *=*) rc_name=${rc_name%%=*} ;; *) continue ;; esac
+        case $rc_name in
+            *[!A-Za-z0-9_]*) continue ;;
+            ifconfig_* | ipv6_* | ipv4_addrs_* | vlans_*) ;;
+            cloned_interfaces | kld_list | netif_enable | network_interfaces | rc_conf_files | gateway_enable) ;;
+            *) continue ;;
+        esac
+        case $rc_seen in *" $rc_name "*) continue ;; esac
+        rc_seen="$rc_seen$rc_name "
         eval "rc_value=\${$rc_name}"
         section rc "$rc_name"
         printf '%s' "$rc_value"
@@ -78,10 +91,12 @@ rc_variables() {
 
 read_freebsd() {
     section sysctl
-    # net.inet.carp comes last: up to FreeBSD 10 sysctl(8) stops at the first unknown name.
-    sysctl kern.osreldate kern.ident kern.bootfile kern.boottime kern.securelevel net.inet.carp 2>/dev/null
-    section kldstat
-    kldstat 2>/dev/null
+    printf '%s\n' "$facts"
+    case $facts in
+        *net.inet.carp.*)
+            section kldstat
+            kldstat 2>/dev/null ;;
+    esac
     section ifconfig
     ifconfig -k -a 2>/dev/null || ifconfig -a 2>/dev/null
     section files
@@ -128,8 +143,20 @@ read_linux() {
     fi
 }
 
+# One sysctl(8) tells most of what there is to know, and on Linux, which has no kern.ostype, it prints nothing.
 read_host() {
-    system=$(uname -s -n -r -m)
+    # net.inet.carp comes last: up to FreeBSD 10 sysctl(8) stops at the first unknown name.
+    facts=$(sysctl kern.ostype kern.hostname kern.osrelease hw.machine kern.osreldate kern.ident kern.bootfile \
+        kern.boottime kern.securelevel net.inet.carp 2>/dev/null)
+    case $facts in
+        'kern.ostype: FreeBSD'*'kern.hostname: '*'kern.osrelease: '*'hw.machine: '*)
+            system='FreeBSD'
+            for name in kern.hostname kern.osrelease hw.machine; do
+                value=${facts#*"$name: "}
+                system="$system ${value%%"$NL"*}"
+            done ;;
+        *) system=$(uname -s -n -r -m) ;;
+    esac
     section begin
     printf '%s' "$system"
     section uid

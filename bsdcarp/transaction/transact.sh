@@ -1,15 +1,23 @@
 # Puts one plan into force on this host, as a whole or not at all.
 #
 # Sent on standard input to /bin/sh -s with, before it, T (the marker of every line of the report), TX (the name of
-# this transaction) and OWNER (who holds the lock), and after it the plan as functions: plan_check, plan_stage,
-# plan_commit, plan_live and live_N, undo_N.  A script that arrives cut off defines functions and runs none of them.
+# this transaction), OWNER (who holds the lock) and STATE (where transactions are kept), and after it the plan as
+# functions: plan_check, plan_keep, plan_stage, plan_early, plan_commit, plan_live, plan_restored and live_N, undo_N.
+# A script that arrives cut off defines functions and runs none of them.
 #
 # From the first write on, nothing from outside stops it: a lost session or an interrupt on the operator's side
 # leaves the host complete (the script goes on) or untouched (it never began).
 #
-# Processes are what costs time here, so one cksum looks at all files at once and lists are kept in variables.
+# Processes are what costs time here: one cksum looks at all files at once, cp and mv take all files of a directory,
+# texts are written by sh itself, and lists are kept in variables.  New files are made in a directory of their own
+# beside the old ones, DIRECTORY/.bsdcarp-TX, so that mv is a rename.
 
 R=${BSDCARP_ROOT-}
+# A printf that is not built in (FreeBSD 8 and older) would show texts, passwords among them, in ps(1).
+# shellcheck disable=SC2123  # nothing is to be found there
+PATH=/nonexistent
+PRINTF=external
+if command -v printf >/dev/null 2>&1; then PRINTF=builtin; fi
 PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 # Lists of paths end every item with a newline and are split at newlines only.
@@ -29,15 +37,11 @@ refuse() {
     exit 1
 }
 
+# The staged files and the lock go in one step.
 # shellcheck disable=SC2086  # lists are meant to split, here and below
 discard() {
-    [ -z "$STAGED" ] || rm -f $STAGED
-    release
-}
-
-release() {
-    [ -z "$LOCKED" ] || rm -rf "$LOCK"
-    LOCKED=''
+    [ -z "$STAGES$LOCKED" ] || rm -rf $STAGES $LOCKED
+    STAGES='' LOCKED=''
 }
 
 # Twenty transactions are kept; a pattern lists their names in order of time.
@@ -50,10 +54,9 @@ retire() {
 }
 
 acquire() {
-    [ -d "$STATE" ] || mkdir -p "$STATE" 2>/dev/null || refuse "cannot create ${STATE#"$R"}: disk full or read-only"
     [ -d "${LOCK%/*}" ] || make_directory "${LOCK%/*}"
     if mkdir "$LOCK" 2>/dev/null; then
-        LOCKED=yes
+        LOCKED=$LOCK
         { printf '%s\n' "$OWNER" >"$LOCK/owner"; } 2>/dev/null || refuse "cannot write: disk full or read-only"
     elif [ -d "$LOCK" ]; then
         say locked "$(cat "$LOCK/owner" 2>/dev/null)"
@@ -96,77 +99,118 @@ check() {
 
 checked() { same "$SEEN" "$SEEN_SUMS" || refuse "$WRONG changed since the plan was made"; }
 
-# Sets real to the file behind a symbolic link; mv onto the link itself would replace the link.
-resolve() { if [ -h "$R$1" ]; then real=$(realpath "$R$1"); else real=$R$1; fi; }
+# beside PATH sets real, the file behind a symbolic link (mv onto the link would replace the link), stage, the
+# directory beside it, and new, where its successor is made.
+beside() {
+    if [ -h "$R$1" ]; then real=$(realpath "$R$1"); else real=$R$1; fi
+    stage=${real%/*}/.bsdcarp-$TX new=${real%/*}/.bsdcarp-$TX/${real##*/}
+}
 
-# stage PATH MODE CKSUM LENGTH [escaped]: the first LENGTH octets of standard input (a here-document, which may have one
-# newline too many) become PATH.bsdcarp-TX beside the real file, with its mode and owner.  Text with octets that are
-# not ASCII comes escaped for printf's %b: dash loses the octet 0x80 in a here-document.
+# prepare PATH...: make the directories that these files need, all in one go.
+# shellcheck disable=SC2086
+prepare() {
+    rooms=''
+    for f in "$@"; do
+        beside "$f"
+        [ -d "${real%/*}" ] || make_directory "${real%/*}" || refuse "cannot create ${f%/*}: disk full or read-only"
+        rooms=$rooms$STATE/$TX${f%/*}$NL
+        case $STAGES in *"$stage$NL"*) ;; *) STAGES=$STAGES$stage$NL ;; esac
+    done
+    [ -z "$rooms" ] || mkdir -p $rooms $STAGES 2>/dev/null || refuse "cannot write beside $*: disk full or read-only"
+}
+
+# keep DIRECTORY NAME...: copies of what is there, under the transaction so that it can come back, and where its
+# successor will be, so that mode and owner stay.
+# shellcheck disable=SC2086
+keep() {
+    directory=$1 straight=''
+    shift
+    for f in "$@"; do
+        KEPT=$KEPT$STATE/$TX$directory/$f$NL
+        beside "$directory/$f"
+        if [ -h "$R$directory/$f" ]; then
+            cp -p "$real" "$new" 2>/dev/null || refuse "cannot write beside $directory/$f: disk full or read-only"
+            cp -p "$real" "$STATE/$TX$directory/$f" 2>/dev/null || refuse "cannot back up $directory/$f: disk full"
+        else
+            straight=$straight$real$NL
+        fi
+    done
+    [ -n "$straight" ] || return 0
+    cp -p $straight "$STATE/$TX$directory/" 2>/dev/null || refuse "cannot back up $directory: disk full"
+    cp -p $straight "$R$directory/.bsdcarp-$TX/" 2>/dev/null ||
+        refuse "cannot write beside $directory/$1: disk full or read-only"
+}
+
+# keep_absent PATH: there was no such file.
+keep_absent() {
+    { : >"$STATE/$TX$1.absent"; } 2>/dev/null || refuse "cannot back up $1: disk full"
+}
+
+# stage PATH MODE CKSUM LENGTH FORM [TEXT]: the successor of a file, as text, as "escaped" text for printf's %b (dash
+# loses the octet 0x80 elsewhere), or as "base64" on standard input.
 stage() {
-    resolve "$1"
-    new=$real.bsdcarp-$TX
-    [ -d "${real%/*}" ] || make_directory "${real%/*}" || refuse "cannot create ${1%/*}: disk full or read-only"
+    beside "$1"
     STAGED=$STAGED$new$NL STAGED_SUMS=$STAGED_SUMS$3$NL
-    if [ -f "$real" ]; then
-        cp -p "$real" "$new" 2>/dev/null || refuse "cannot write beside $1: disk full or read-only"
-    else
-        { : >"$new"; } 2>/dev/null || refuse "cannot write beside $1: disk full or read-only"
-        [ "$2" = 600 ] || chmod "$2" "$new"    # 600 is what the umask makes
-    fi
-    if [ -n "${5-}" ]; then printf '%b' "$(cat)"; else head -c "$4"; fi 2>/dev/null >"$new" ||
-        refuse "cannot write beside $1: disk full"
+    [ -f "$new" ] || [ "$2" = 600 ] || { : >"$new" && chmod "$2" "$new"; } 2>/dev/null ||
+        refuse "cannot write beside $1: disk full or read-only"    # 600 is what the umask makes
+    case $5-$PRINTF in
+        base64-*) base64 -d ;;
+        escaped-*) printf '%b' "$6" ;;
+        text-builtin) printf '%s' "$6" ;;
+        *) head -c "$4" <<EOF ;;
+$6
+EOF
+    esac 2>/dev/null >"$new" || refuse "cannot write beside $1: disk full or read-only"
     case $1 in
         /etc/rc.conf*)
             sh -n "$new" 2>/dev/null || refuse "the new $1 would not parse; this is a bug in bsdcarp" ;;
     esac
 }
 
-# staged: what was written is what was sent, and on the disk.
+# staged SUMS-of-what-was-kept: the copies are whole, what was written is what was sent, and both are on the disk.
 # shellcheck disable=SC2086
 staged() {
-    same "$STAGED" "$STAGED_SUMS" || refuse "what was written to $WRONG is not what was sent: disk full"
-    [ -z "$STAGED" ] || fsync $STAGED 2>/dev/null || sync $STAGED 2>/dev/null || sync
+    same "$KEPT$STAGED" "$SEEN_SUMS$STAGED_SUMS" || refuse "cannot write $WRONG as it should be: disk full"
+    [ -z "$KEPT$STAGED" ] || fsync $KEPT $STAGED 2>/dev/null || sync $KEPT $STAGED 2>/dev/null || sync
 }
 
-# keep_in DIRECTORY...: where the old files of this transaction will lie.
-keep_in() { (cd "$STATE" && mkdir -p "$TX" && cd "$TX" && mkdir -p "$@") 2>/dev/null || refuse "cannot back up: disk full"; }
-
-# backup PATH CKSUM-or-"absent": keep what is there under the transaction, so that it can come back.
-backup() {
-    keep=$STATE/$TX$1
-    if [ "$2" = absent ]; then
-        { : >"$keep.absent"; } 2>/dev/null || refuse "cannot back up $1: disk full"
-    else
-        cp -p "$R$1" "$keep" 2>/dev/null || refuse "cannot back up $1: disk full"
-        KEPT=$KEPT$keep$NL KEPT_SUMS=$KEPT_SUMS$2$NL
-    fi
-}
-
-kept() { same "$KEPT" "$KEPT_SUMS" || refuse "cannot back up as $WRONG: disk full"; }
-
-# commit PATH / delete PATH: the only two steps that change a file bsdcarp did not make.
+# commit DIRECTORY NAME... / delete PATH...: the only steps that change a file bsdcarp did not make.
+# shellcheck disable=SC2086
 commit() {
-    resolve "$1"
-    DONE=$1$NL$DONE
-    said=$(mv -f "$real.bsdcarp-$TX" "$real" 2>&1) || undo_all "cannot replace $1: $said"
-    say file "$1"
+    directory=$1 straight='' touched=''
+    shift
+    for f in "$@"; do
+        DONE=$directory/$f$NL$DONE
+        touched="$touched $directory/$f"
+        beside "$directory/$f"
+        if [ -h "$R$directory/$f" ]; then
+            said=$(mv -f "$new" "$real" 2>&1) || undo_all "cannot replace $directory/$f: $said"
+        else
+            straight=$straight$new$NL
+        fi
+    done
+    [ -z "$straight" ] || mv -f $straight "$R$directory/" >"$LOCK/said" 2>&1 ||
+        undo_all "cannot replace$touched: $(cat "$LOCK/said")"
+    for f in "$@"; do say file "$directory/$f"; done
 }
 
 delete() {
-    resolve "$1"
-    DONE=$1$NL$DONE
-    said=$(rm -f "$real" 2>&1) || undo_all "cannot remove $1: $said"
-    say file "$1"
+    for f in "$@"; do
+        DONE=$f$NL$DONE
+        beside "$f"
+        rm -f "$real" >"$LOCK/said" 2>&1 || undo_all "cannot remove $f: $(cat "$LOCK/said")"
+        say file "$f"
+    done
 }
 
 restore() {
     for f in $DONE; do
-        keep=$STATE/$TX$f
-        resolve "$f"
-        if [ -f "$keep.absent" ]; then
+        kept=$STATE/$TX$f
+        beside "$f"
+        if [ -f "$kept.absent" ]; then
             rm -f "$real" || BROKEN="$BROKEN $f"
         else
-            cp -p "$keep" "$real.bsdcarp-$TX" && mv -f "$real.bsdcarp-$TX" "$real" || BROKEN="$BROKEN $f"
+            cp -p "$kept" "$new" && mv -f "$new" "$real" || BROKEN="$BROKEN $f"
         fi
     done
 }
@@ -184,37 +228,43 @@ live() {
     say live "$1"
 }
 
+# unlive FIRST: takes back live commands from the last one that ran down to FIRST.
+unlive() {
+    while [ "$LIVE" -ge "$1" ]; do
+        "undo_$LIVE" >/dev/null 2>&1 || BROKEN="$BROKEN live-$LIVE"
+        LIVE=$((LIVE - 1))
+    done
+}
+
 # Takes back what was done, last first, and says whether that worked.
 undo_all() {
     why=$1
-    n=$LIVE
-    while [ "$n" -gt 0 ]; do
-        "undo_$n" >/dev/null 2>&1 || BROKEN="$BROKEN live-$n"
-        n=$((n - 1))
-    done
+    unlive $((EARLY + 1))
     restore
+    [ -z "$DONE" ] || plan_restored >/dev/null 2>&1 || BROKEN="$BROKEN restored"
+    unlive 1
     if [ -n "$BROKEN" ]; then say broken "$BROKEN: $why"; else say undone "$why"; fi
     discard
     exit 1
 }
 
 transact() {
-    STATE=$R/var/db/bsdcarp
-    [ -d "$R/var/db" ] || STATE=$R/var/lib/bsdcarp
+    STATE=$R$STATE
     LOCK=$R/var/run/bsdcarp.lock LOCKED='' LIVE=0 BROKEN='' WRONG='' DONE=''
-    SEEN='' SEEN_SUMS='' STAGED='' STAGED_SUMS='' KEPT='' KEPT_SUMS=''
-    trap '' HUP INT TERM PIPE
+    SEEN='' SEEN_SUMS='' STAGES='' STAGED='' STAGED_SUMS='' KEPT=''
+    trap '' HUP INT TERM PIPE XFSZ
     say begin
     acquire
     plan_check
     checked
+    plan_keep
     plan_stage
-    kept
     staged
     say staged
+    plan_early
     plan_commit
     plan_live
     retire
-    release
+    discard
     say "done"
 }
