@@ -22,7 +22,7 @@ from bsdcarp.carp.actions import (
     SendUnsolicitedNa,
     StateChanged,
 )
-from bsdcarp.carp.counters import Statistics
+from bsdcarp.carp.counters import Heard, Statistics
 from bsdcarp.carp.frames import Frame, parse_frame, virtual_mac
 from bsdcarp.carp.machine import Machine
 from bsdcarp.carp.node import Node
@@ -38,6 +38,7 @@ __all__ = [
     "DemotionChanged",
     "Family",
     "Frame",
+    "Heard",
     "LinkState",
     "Log",
     "Machine",

@@ -92,7 +92,7 @@ class SendUnsolicitedNa(_OfVhid):
 
 @dataclass(frozen=True)
 class AddAddresses(_OfVhid):
-    """The role is MASTER now: start answering for these addresses (a kernel adds their routes)."""
+    """The role is MASTER: start answering for these addresses too (a kernel adds their routes)."""
 
     v4: tuple[IPv4Address, ...]
     v6: tuple[IPv6Address, ...]
@@ -100,7 +100,10 @@ class AddAddresses(_OfVhid):
 
 @dataclass(frozen=True)
 class RemoveAddresses(_OfVhid):
-    """The role is not MASTER any more: stop answering for these addresses, those added last time."""
+    """Stop answering for these addresses, each of them added before.
+
+    They are all that are left when the role is not MASTER any more, or some that the configuration lost meanwhile.
+    """
 
     v4: tuple[IPv4Address, ...]
     v6: tuple[IPv6Address, ...]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bsdcarp.carp.packet import Reason
 from bsdcarp.carp.vhid import Family
 
-__all__ = ["Statistics"]
+__all__ = ["Heard", "Statistics"]
 
 # usr.bin/netstat/inet.c, carp_stats(): "%s" takes the plural.
 _LINES = (
@@ -48,6 +48,9 @@ class Statistics:
     carps_onomem: int = 0
     looped: int = 0
     """Own adverts that came back.  Not a member of struct carpstats; only the Linux personality notices them."""
+    replayed: int = 0
+    """Accepted adverts that had been accepted before, byte by byte, and were acted on like any other: an OpenBSD peer
+    repeats itself all the time.  Not a member of struct carpstats; only the Linux personality notices them."""
 
     def received(self, family: Family) -> None:
         """Count one packet that came in, whatever becomes of it."""
@@ -75,3 +78,17 @@ class Statistics:
             count = getattr(self, name)
             lines.append(text.format(count, "" if count == 1 else "s"))
         return lines
+
+
+@dataclass
+class Heard:
+    """What one vhid has heard: the same counts again for this vhid alone, and when it was last."""
+
+    accepted: int = 0
+    accepted_at: float | None = None
+    """Monotonic seconds; None for never."""
+    bad_digests: int = 0
+    """Adverts for this vhid from somebody with another password or another address list."""
+    bad_digest_at: float | None = None
+    looped: int = 0
+    replayed: int = 0

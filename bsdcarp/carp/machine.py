@@ -1,76 +1,30 @@
-"""One vhid on one interface: performs the steps of ``state.TABLE`` and answers for the vhid.
+"""One vhid on one interface, as its surroundings see it: everything that can be told to it, and what it answers.
 
-Times follow carp_setrun() and carp_send_ad_locked(): adverts every advbase + advskew/256 seconds with the demoted
-advskew, master-down after 3 x advbase + advskew/256 with the configured one.  Both are this host's own values, never
-the sender's.  ``now`` is monotonic seconds and must not go back.
+``now`` is monotonic seconds and must not go back; a caller that is late is served once, not for each interval missed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
-from bsdcarp.carp.actions import Action, LinkState, Log, StateChanged
-from bsdcarp.carp.addresses import Addresses
+from bsdcarp.carp.actions import Action
+from bsdcarp.carp.engine import Engine
 from bsdcarp.carp.frames import TTL
 from bsdcarp.carp.moment import Moment
-from bsdcarp.carp.packet import Advertisement
-from bsdcarp.carp.personality import REASONS
-from bsdcarp.carp.state import TABLE, Event, Step, heard
-from bsdcarp.carp.timers import Timers
-from bsdcarp.carp.transmitter import BOW_OUT, Transmitter
-from bsdcarp.carp.vhid import Family, State, Vhid
-
-if TYPE_CHECKING:
-    from bsdcarp.carp.node import Node
+from bsdcarp.carp.state import Event
+from bsdcarp.carp.vhid import Family, State
 
 __all__ = ["Machine"]
 
-_LINK = {State.INIT: "UNKNOWN", State.BACKUP: "DOWN", State.MASTER: "UP"}
 
-
-class Machine:
+class Machine(Engine):
     """One vhid.  Made by ``Node.add``; every method that takes ``now`` returns the actions to perform, in order."""
-
-    def __init__(self, node: Node, config: Vhid, parent: str, name: str) -> None:
-        self.config = config
-        """The configuration in force."""
-        self.parent = parent
-        """The interface where packets go."""
-        self.name = name
-        """carpN up to FreeBSD 9, otherwise the same as ``parent``."""
-        self.state = State.INIT
-        self.transmitter = Transmitter(node.personality, node.draw, config)
-        self._node = node
-        self._carrier = False
-        self._stopped = False
-        self._demoting = False
-        self._timers = Timers()
-        self._addresses = Addresses(parent, repeats=node.personality.repeats_announcement)
-
-    def __repr__(self) -> str:
-        return f"<Machine {self.label} {self.state.value}>"
-
-    @property
-    def label(self) -> str:
-        """How the release calls it: "1@em0", or "carp0" up to FreeBSD 9."""
-        return self.name if self._node.personality.pseudo_interfaces else f"{self.config.vhid}@{self.parent}"
-
-    @property
-    def runnable(self) -> bool:
-        """Whether it may leave INIT: carrier, not stopped, at least one address, and allowed."""
-        return self._carrier and not self._stopped and bool(self.config.families) and self._node.allowed
-
-    @property
-    def effective_advskew(self) -> int:
-        """The advskew after demotion, what the election uses.  Negative before FreeBSD 14 if the demotion is."""
-        return self._node.demoted(self.config.advskew)
 
     def deadline(self) -> float | None:
         """When ``on_timer`` is wanted next; None if no timer runs."""
-        return self._timers.deadline()
+        return self.timers.deadline()
 
     def up(self, now: float) -> tuple[Action, ...]:
         """The interface is up and has its link.  Nothing happens if that is no news."""
@@ -97,10 +51,37 @@ class Machine:
         """The kernel looks at the interface again: INIT and then BACKUP, the role is lost for a while."""
         return self._node.flush(self.look(Moment(now)))
 
+    def yield_role(self, now: float) -> tuple[Action, ...]:
+        """Hand the role over and hold this vhid back until ``release``: the daemon's failover.  No demotion, no INIT.
+
+        A MASTER bows out, which makes a peer take over at once with or without preempt, and becomes BACKUP.  From then
+        on the vhid advertises advskew 254, never preempts, and gives a silent MASTER 254/256 s more than configured:
+        it takes the role only if nobody else is there.  A BACKUP's timer starts anew with that.  It stays held back in
+        INIT, too.
+        """
+        self.yielded = True
+        return self._node.flush(self.feed(Event.YIELD, Moment(now)))
+
+    def release(self, now: float) -> tuple[Action, ...]:
+        """Undo ``yield_role``: the configured advskew counts again, and preempt does what it does.
+
+        A BACKUP's running timer is left alone, so a MASTER that is dead already is noticed up to 254/256 s late.
+        """
+        at = Moment(now)
+        if self.yielded:
+            self.yielded = False
+            self.feed(Event.NEWS, at)
+        return self._node.flush(at)
+
     def address_changed(
         self, now: float, *, v4: tuple[IPv4Address, ...] | None = None, v6: tuple[IPv6Address, ...] | None = None
     ) -> tuple[Action, ...]:
-        """The complete new lists, None for unchanged.  Equal lists mean that an address was added once more."""
+        """The complete new lists, None for unchanged.  Equal lists mean that an address was added once more.
+
+        FreeBSD starts over, with exceptions by release.  On Linux a vhid keeps its role as long as it has an address
+        before and after, and nothing is said about the addresses that stay.  Either way the digest is another one from
+        now on: peers accept each other only once all have the same list.
+        """
         at = Moment(now)
         old = {*self.config.v4, *self.config.v6}
         self.config = replace(
@@ -109,24 +90,41 @@ class Machine:
         self.transmitter.rekey(self.config)
         new = {*self.config.v4, *self.config.v6}
         rules = self._node.personality
-        if new and new < old and not rules.restarts_on_removal:
-            at.out.extend(self._addresses.drop(self.config))
-            self._timers.keep(self.config.families)
-        elif old != new or rules.restarts_on_repeat:
+        if old == new:
+            if rules.restarts_on_repeat:
+                self.look(at)
+        elif (
+            not old
+            or not new
+            or (rules.restarts_on_addition and not new <= old)
+            or (rules.restarts_on_removal and not old <= new)
+        ):
             self.look(at)
+        else:
+            if rules.tells_changes:
+                self.feed(Event.NEWS, at)
+            self.feed(Event.READDRESSED, at)
         return self._node.flush(at)
 
     def configure(self, now: float, **changes: Any) -> tuple[Action, ...]:
         """Change advskew, advbase, key, peer or peer6; no change of state.  Raise ValueError as ``Vhid`` does.
 
-        An empty key keeps the old one from FreeBSD 10 on: a password can be replaced, never removed.
+        Addresses change with ``address_changed``, because those that a MASTER holds have to follow.  An empty key keeps
+        the old one from FreeBSD 10 on: a password can be replaced, never removed.
         """
         rules = self._node.personality
+        if "v4" in changes or "v6" in changes:
+            raise ValueError("addresses are changed with address_changed")
+        if changes.get("protocol", self.config.protocol) is not self.config.protocol:
+            raise ValueError("a vhid cannot change its protocol: remove it and add another one")
         if not changes.get("key", b"").strip(b"\0") and not rules.accepts_empty_key:
             changes.pop("key", None)
+        before = self.config
         self.config = replace(self.config, **changes)
         self.transmitter.rekey(self.config)
         at = Moment(now)
+        if rules.tells_changes and self.config != before:
+            self.feed(Event.NEWS, at)
         if rules.configure_restarts_timers and self.runnable:
             self.feed(Event.UP, at)
             if self.state is State.BACKUP:
@@ -159,140 +157,3 @@ class Machine:
         elif not ok and self.transmitter.failed():
             self._node.adjust(factor, f"send error {error} on {self.parent}", at)
         return self._node.flush(at)
-
-    # What follows is for the node and for the machine itself.
-
-    def look(self, at: Moment) -> Moment:
-        """carp_sc_state(): start over, or stop if the interface is down or carp is not allowed."""
-        if not self._carrier or not self._node.allowed:
-            return self.feed(Event.DOWN, at)
-        self.feed(Event.RESTART, at)
-        if self.runnable:
-            self.feed(Event.UP, at)
-        self._undemote(at)
-        return at
-
-    def carry(self, at: Moment, *, carrier: bool) -> Moment:
-        """``up`` or ``down`` as a part of something larger."""
-        news = carrier is not self._carrier
-        self._carrier = carrier
-        return self.look(at) if news or not carrier else at
-
-    def vanish(self, at: Moment) -> None:
-        """The vhid is removed: leave its role without a word and give back the demotion that it holds."""
-        self._stopped = True
-        self.feed(Event.RESTART, at)
-        self._undemote(at, "vhid removed")
-        if self.transmitter.failing and self._node.personality.removal_forgives:
-            self._node.adjust(-self._node.settings.senderr_factor, "vhid removed", at)
-
-    def hear(self, advert: Advertisement, at: Moment) -> None:
-        """Act on an advert whose digest is right."""
-        own = (self.config.advbase, self.effective_advskew)
-        self.feed(heard(own, advert.interval, preempt=bool(self._node.settings.preempt)), at)
-
-    def tick(self, at: Moment) -> Moment:
-        """Feed the timers that are due."""
-        if self._timers.master_is_down(at.now):
-            self.feed(Event.MASTER_DOWN, at)
-        if self._timers.advert_is_due(at.now):
-            self.feed(Event.ADVERT_DUE, at)
-        return at
-
-    def feed(self, event: Event, at: Moment) -> Moment:
-        """One row of the table."""
-        transition = TABLE[self.state, event]
-        if transition.next is not self.state:
-            self._enter(transition.next, event, at.out)
-        for step in transition.steps:
-            self._STEPS[step](self, at)
-        return at
-
-    def _enter(self, new: State, event: Event, out: list[Action]) -> None:
-        rules, vhid = self._node.personality, self.config.vhid
-        old, self.state = self.state, new
-        if self._node.settings.log > 0 and event in rules.reasons:
-            line = rules.transition.format(
-                vhid=vhid, interface=self.parent, name=self.name, old=old.value, new=new.value
-            )
-            out.append(Log(f"{line} ({rules.reasons[event]})" if rules.reasons[event] else line))
-        out.append(StateChanged(vhid, self.parent, self.label, old, new, REASONS[event]))
-        if rules.pseudo_interfaces:
-            out.append(LinkState(vhid, self.parent, self.name, _LINK[new]))
-            # Only UP and DOWN are ever printed, the unknown link of INIT as DOWN.
-            word = "UP" if new is State.MASTER else "DOWN"
-            out.append(Log(f"{self.name}: link state changed to {word}", "notice"))
-
-    # One method per step.
-
-    def _stop_timers(self, _: Moment) -> None:
-        self._timers.stop()
-
-    def _stop_adverts(self, _: Moment) -> None:
-        self._timers.stop_adverts()
-
-    def _wait(self, at: Moment) -> None:
-        self._timers.wait(at.now, self.config.families, self.config)
-
-    def _wait_family(self, at: Moment) -> None:
-        heard_on = self.config.families if at.family is None else (at.family,)
-        self._timers.wait(at.now, heard_on, self.config)
-
-    def _advertise(self, at: Moment) -> None:
-        interval = (self.config.advbase, self.effective_advskew)
-        self._send(interval, at)
-        self._timers.advertise(at.now, interval)
-
-    def _first_interval(self, at: Moment) -> None:
-        self._timers.advertise(at.now, (self.config.advbase, self.config.advskew))
-
-    def _bow_out(self, at: Moment) -> None:
-        if self._node.personality.bows_out:
-            self._send(BOW_OUT, at)
-
-    def _send(self, interval: tuple[int, int], at: Moment) -> None:
-        for advert in self.transmitter.adverts(self.config, self.parent, interval, self._node.traffic_class):
-            self._node.statistics.sent(advert.family)
-            at.out.append(advert)
-
-    def _take_addresses(self, at: Moment) -> None:
-        at.out.extend(self._addresses.take(self.config))
-
-    def _leave_addresses(self, at: Moment) -> None:
-        at.out.extend(self._addresses.leave(self.config))
-
-    def _announce(self, at: Moment) -> None:
-        at.out.extend(self._addresses.announce())
-
-    def _announce_again(self, at: Moment) -> None:
-        at.out.extend(self._addresses.announce_again())
-
-    def _reassert(self, at: Moment) -> None:
-        at.out.extend(self._addresses.reassert())
-
-    def _demote(self, at: Moment) -> None:
-        if not self._demoting:
-            self._demoting = True
-            self._node.adjust(self._node.settings.ifdown_factor, "interface down", at)
-
-    def _undemote(self, at: Moment, reason: str = "interface up") -> None:
-        if self._demoting:
-            self._demoting = False
-            self._node.adjust(-self._node.settings.ifdown_factor, reason, at)
-
-    _STEPS: ClassVar[dict[Step, Callable[[Machine, Moment], None]]] = {
-        Step.STOP_TIMERS: _stop_timers,
-        Step.STOP_ADVERTS: _stop_adverts,
-        Step.WAIT: _wait,
-        Step.WAIT_FAMILY: _wait_family,
-        Step.ADVERTISE: _advertise,
-        Step.FIRST_INTERVAL: _first_interval,
-        Step.TAKE_ADDRESSES: _take_addresses,
-        Step.LEAVE_ADDRESSES: _leave_addresses,
-        Step.ANNOUNCE: _announce,
-        Step.ANNOUNCE_AGAIN: _announce_again,
-        Step.REASSERT: _reassert,
-        Step.BOW_OUT: _bow_out,
-        Step.DEMOTE: _demote,
-        Step.UNDEMOTE: _undemote,
-    }

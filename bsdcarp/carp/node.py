@@ -7,19 +7,21 @@ makes a planned hand-over quick.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from bsdcarp.carp.actions import Action, DemotionChanged, Log
 from bsdcarp.carp.counters import Statistics
+from bsdcarp.carp.dialect import CARP, DIALECTS, Dialect
 from bsdcarp.carp.frames import TTL
 from bsdcarp.carp.machine import Machine
 from bsdcarp.carp.moment import Moment
-from bsdcarp.carp.packet import BadPacket, Reason, check, decode
+from bsdcarp.carp.packet import BadPacket, Reason
 from bsdcarp.carp.personality import REFUSALS_V6, Personality
 from bsdcarp.carp.state import Event
-from bsdcarp.carp.vhid import MAX_ADVSKEW, Family, Settings, State, Vhid
+from bsdcarp.carp.timers import NEVER
+from bsdcarp.carp.vhid import MAX_ADVSKEW, Family, Protocol, Settings, State, Vhid
 
 __all__ = ["Node"]
 
@@ -32,7 +34,12 @@ class Node:
     """
 
     def __init__(
-        self, personality: Personality, settings: Settings | None = None, *, draw: Callable[[int], int]
+        self,
+        personality: Personality,
+        settings: Settings | None = None,
+        *,
+        draw: Callable[[int], int],
+        dialects: Mapping[Protocol, Dialect] = DIALECTS,
     ) -> None:
         self.personality = personality
         self.settings = settings or Settings()
@@ -41,7 +48,9 @@ class Node:
         """net.inet.carp.demotion, or suppress_preempt up to FreeBSD 9."""
         self.statistics = Statistics()
         """Assign a new one to set all counters to zero."""
+        self._dialects = dialects
         self._machines: list[Machine] = []
+        self._found: dict[tuple[str, int], Machine] = {}
         self._tell_demotion = False
 
     @property
@@ -61,17 +70,26 @@ class Node:
 
     def find(self, interface: str, vhid: int) -> Machine | None:
         """The vhid on that parent interface."""
-        here = (m for m in self._machines if m.parent == interface and m.config.vhid == vhid)
-        return next(here, None)
+        known = self._found.get((interface, vhid))
+        # Renamed, renumbered or removed since: look again.
+        if known is None or known.parent != interface or known.config.vhid != vhid:
+            here = (m for m in self._machines if m.parent == interface and m.config.vhid == vhid)
+            known = next(here, None)
+            if known is not None:
+                self._found[interface, vhid] = known
+        return known
 
     def add(self, config: Vhid, parent: str, name: str = "") -> Machine:
         """Make a vhid on ``parent``, in INIT until its ``up``.  ``name`` is carpN up to FreeBSD 9.
 
-        Raise ValueError if the parent has that vhid already.
+        Raise ValueError if the parent has that vhid already, or its protocol is not spoken.
         """
+        dialect = self._dialects.get(config.protocol)
+        if dialect is None:
+            raise ValueError(f"{config.protocol.value} is not spoken yet")
         if self.find(parent, config.vhid):
             raise ValueError(f"vhid {config.vhid} is already on {parent}")
-        machine = Machine(self, config, parent, name or parent)
+        machine = Machine(self, config, parent, name or parent, dialect)
         self._machines.append(machine)
         return machine
 
@@ -80,6 +98,7 @@ class Node:
         at = Moment(now)
         machine.vanish(at)
         self._machines.remove(machine)
+        self._found.clear()
         return self.flush(at)
 
     def interface_up(self, now: float, interface: str) -> tuple[Action, ...]:
@@ -148,19 +167,44 @@ class Node:
             raise BadPacket(Reason.BAD_INTERFACE)
         if ttl != TTL and not rules.unicast:
             raise BadPacket(Reason.BAD_TTL)
-        check(payload)
+        dialect = self._dialect_of(payload)
+        dialect.check(payload)
         machine = self.find(interface, payload[1])
         if machine is None or not self._listens(machine, at.family):
             raise BadPacket(Reason.BAD_VHID)
-        advert = decode(payload)
+        advert = dialect.decode(payload)
+        if machine.dialect is not dialect:
+            raise BadPacket(Reason.BAD_VERSION)
         peer = machine.config.peer if at.family is Family.IPV4 else machine.config.peer6
         if ttl != TTL and peer is None:
             raise BadPacket(Reason.BAD_TTL)
         if machine.transmitter.is_own(payload):
+            machine.heard.looped += 1
             raise BadPacket(Reason.LOOPED)
         if not machine.transmitter.accepts(advert):
+            machine.heard.bad_digests += 1
+            machine.heard.bad_digest_at = at.now
             raise BadPacket(Reason.BAD_AUTHENTICATION)
+        machine.heard.accepted += 1
+        machine.heard.accepted_at = at.now
+        if machine.transmitter.is_replay(payload):
+            self._count_replay(machine, at)
+        else:
+            machine.replaying = False
         machine.hear(advert, at)
+
+    def _dialect_of(self, payload: bytes) -> Dialect:
+        """By the version.  What nobody speaks is CARP's to refuse."""
+        version = payload[0] >> 4 if payload else CARP.version
+        return next((spoken for spoken in self._dialects.values() if spoken.version == version), CARP)
+
+    def _count_replay(self, machine: Machine, at: Moment) -> None:
+        """The first of a row is logged: a peer that never changes its counter would fill the log."""
+        self.statistics.replayed += 1
+        machine.heard.replayed += 1
+        if not machine.replaying and self.settings.log >= self.personality.debug_level:
+            at.out.append(Log(f"carp: {machine.label}: packet received again on {machine.parent}", "debug"))
+        machine.replaying = True
 
     def _listens(self, machine: Machine, family: Family | None) -> bool:
         """Whether packets of that family reach the vhid."""
@@ -187,14 +231,15 @@ class Node:
 
     def deadline(self) -> float | None:
         """When ``on_timer`` is wanted next; None if no timer runs."""
-        times = [t for t in (machine.deadline() for machine in self._machines) if t is not None]
-        return min(times, default=None)
+        first = min([machine.timers.earliest for machine in self._machines], default=NEVER)
+        return None if first == NEVER else first
 
     def on_timer(self, now: float) -> tuple[Action, ...]:
         """Do everything that is due at ``now``."""
         at = Moment(now)
         for machine in self._machines:
-            machine.tick(at)
+            if machine.timers.earliest <= now:
+                machine.tick(at)
         return self.flush(at)
 
     # What follows is for the machines.
@@ -219,5 +264,5 @@ class Node:
             self._tell_demotion = False
             for machine in reversed(self._machines):
                 if machine.state is State.MASTER:
-                    machine.feed(Event.DEMOTED, at)
+                    machine.feed(Event.NEWS, at)
         return tuple(at.out)

@@ -37,6 +37,7 @@ REASONS: dict[Event, str] = {
     Event.HEARD_TOO_SLOW: "master will time out",
     Event.FORCE_MASTER: "user requested via ifconfig",
     Event.FORCE_BACKUP: "user requested via ifconfig",
+    Event.YIELD: "user requested",
 }
 
 # Up to 10.x a line is printed at some places only: no entry, no line; "" is a line without a reason.
@@ -88,9 +89,16 @@ class Personality:
     ordered_digest: bool = True
     """Addresses are hashed in ascending order rather than in the interface's."""
     restarts_on_repeat: bool = True
-    """Adding an address that is there already restarts the vhid; 10.x leaves it alone (recorded on 10.4)."""
+    """Adding an address that is there already restarts the vhid; 10.x leaves it alone (recorded on 10.4).  On 11.x the
+    vhid starts over as well while ifconfig(8) may be told ENOPROTOOPT ("Protocol not available"), on every second run
+    if it is the only address: what the system call answers is up to whoever simulates the kernel."""
+    restarts_on_addition: bool = True
+    """Adding one more address restarts the vhid.  Otherwise a MASTER takes it along, and tells the peers at once."""
     restarts_on_removal: bool = True
-    """Removing one of several addresses restarts the vhid."""
+    """Removing one of several addresses restarts the vhid.  Otherwise the others stay where they are."""
+    tells_changes: bool = False
+    """A MASTER whose configuration changed advertises at once: peers that have it already have refused it since, or
+    count on another interval."""
     configure_restarts_timers: bool = False
     """Setting advskew, advbase or the password starts the running timer afresh."""
     accepts_empty_key: bool = False
@@ -99,6 +107,8 @@ class Personality:
     """Counters are random until an advert was heard, then that one's plus 1.  Otherwise only the first is random."""
     remembers_sent: int = 0
     """How many of its own adverts it knows again when they come back; FreeBSD knows none."""
+    remembers_heard: int = 0
+    """How many accepted adverts it remembers, to count those that arrive once more; FreeBSD does not count them."""
     repeats_announcement: bool = False
     """Gratuitous ARP and NA are sent a second time two adverts later, and against a slower MASTER."""
     unicast: bool = False
@@ -170,7 +180,12 @@ _LINUX = replace(
     send_errors=SendErrors.AFTER_THREE_SENT,
     removal_forgives=True,
     follows_counter=False,
+    restarts_on_repeat=False,
+    restarts_on_addition=False,
+    restarts_on_removal=False,
+    tells_changes=True,
     remembers_sent=16,
+    remembers_heard=64,
     repeats_announcement=True,
     reasons={**REASONS, Event.FORCE_MASTER: "user requested", Event.FORCE_BACKUP: "user requested"},
 )

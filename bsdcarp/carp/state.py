@@ -29,6 +29,9 @@ class Event(Enum):
     """Somebody stopped it politely: ifconfig carpN down, or the daemon ends."""
     RESTART = "restart"
     """Its address list changed, or its interface was looked at again: all start over as BACKUP."""
+    READDRESSED = "readdressed"
+    """Its address list changed, and that is no reason to start over: one of several removed up to FreeBSD 9, any change
+    on Linux as long as one is left."""
     MASTER_DOWN = "master down"
     """The master-down timer of one family ran out."""
     ADVERT_DUE = "advert due"
@@ -45,8 +48,11 @@ class Event(Enum):
     """ifconfig IF vhid N state master."""
     FORCE_BACKUP = "force backup"
     """ifconfig IF vhid N state backup."""
-    DEMOTED = "demoted"
-    """The demotion of the host changed, in either direction."""
+    YIELD = "yield"
+    """Somebody wants the role on another host, and this one back at the end of the queue (the Linux daemon)."""
+    NEWS = "news"
+    """The next advert would say something else than the last: the demotion of the host changed, in either direction, or
+    on Linux the addresses, or the vhid is held back no longer."""
 
 
 class Step(Enum):
@@ -55,11 +61,13 @@ class Step(Enum):
     STOP_TIMERS = "stop all timers"
     STOP_ADVERTS = "stop the advert timer"
     WAIT = "start the master-down timer of each family"
+    WAIT_ALSO = "start the master-down timer of a new family, stop that of a lost one"
     WAIT_FAMILY = "restart the master-down timer of the family heard"
     ADVERTISE = "send an advert on each family, restart the advert timer"
     FIRST_INTERVAL = "restart the advert timer, ignoring demotion"
     TAKE_ADDRESSES = "add the addresses"
     LEAVE_ADDRESSES = "remove the addresses"
+    EXCHANGE_ADDRESSES = "add and announce the new addresses, remove the old ones"
     ANNOUNCE = "gratuitous ARP and unsolicited NA for each address"
     ANNOUNCE_AGAIN = "announce again two adverts after becoming MASTER (Linux)"
     REASSERT = "announce now and two adverts later (Linux)"
@@ -83,6 +91,8 @@ _TAKE_OVER = Transition(
     _MASTER, (Step.STOP_TIMERS, Step.ADVERTISE, Step.TAKE_ADDRESSES, Step.ANNOUNCE, Step.FIRST_INTERVAL)
 )
 _STEP_DOWN = Transition(_BACKUP, (Step.STOP_ADVERTS, Step.LEAVE_ADDRESSES, Step.WAIT))
+# The bow-out leaves first: the peer answers it within a millisecond, while this host still takes its addresses away.
+_YIELD = Transition(_BACKUP, (Step.STOP_ADVERTS, Step.BOW_OUT, Step.LEAVE_ADDRESSES, Step.WAIT))
 _STAY_INIT = Transition(_INIT)
 _STAY_BACKUP = Transition(_BACKUP)
 _STAY_MASTER = Transition(_MASTER)
@@ -94,6 +104,7 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_INIT, Event.DOWN): Transition(_INIT, (Step.STOP_TIMERS, Step.DEMOTE)),
     (_INIT, Event.STOP): _STAY_INIT,
     (_INIT, Event.RESTART): _STAY_INIT,
+    (_INIT, Event.READDRESSED): _STAY_INIT,
     (_INIT, Event.MASTER_DOWN): _STAY_INIT,
     (_INIT, Event.ADVERT_DUE): _STAY_INIT,
     (_INIT, Event.HEARD_BETTER): _STAY_INIT,
@@ -102,11 +113,13 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_INIT, Event.HEARD_TOO_SLOW): _STAY_INIT,
     (_INIT, Event.FORCE_MASTER): _STAY_INIT,
     (_INIT, Event.FORCE_BACKUP): _STAY_INIT,
-    (_INIT, Event.DEMOTED): _STAY_INIT,
+    (_INIT, Event.YIELD): _STAY_INIT,
+    (_INIT, Event.NEWS): _STAY_INIT,
     (_BACKUP, Event.UP): _STAY_BACKUP,
     (_BACKUP, Event.DOWN): Transition(_INIT, (Step.STOP_TIMERS, Step.DEMOTE)),
     (_BACKUP, Event.STOP): Transition(_INIT, (Step.STOP_TIMERS,)),
     (_BACKUP, Event.RESTART): Transition(_INIT, (Step.STOP_TIMERS,)),
+    (_BACKUP, Event.READDRESSED): Transition(_BACKUP, (Step.WAIT_ALSO,)),
     (_BACKUP, Event.MASTER_DOWN): _TAKE_OVER,
     (_BACKUP, Event.ADVERT_DUE): _STAY_BACKUP,
     (_BACKUP, Event.HEARD_BETTER): _LISTEN,
@@ -115,11 +128,13 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_BACKUP, Event.HEARD_TOO_SLOW): _TAKE_OVER,
     (_BACKUP, Event.FORCE_MASTER): _TAKE_OVER,
     (_BACKUP, Event.FORCE_BACKUP): _STAY_BACKUP,
-    (_BACKUP, Event.DEMOTED): _STAY_BACKUP,
+    (_BACKUP, Event.YIELD): Transition(_BACKUP, (Step.WAIT,)),
+    (_BACKUP, Event.NEWS): _STAY_BACKUP,
     (_MASTER, Event.UP): _STAY_MASTER,
     (_MASTER, Event.DOWN): Transition(_INIT, (Step.STOP_TIMERS, Step.LEAVE_ADDRESSES, Step.DEMOTE)),
     (_MASTER, Event.STOP): Transition(_INIT, (Step.BOW_OUT, Step.STOP_TIMERS, Step.LEAVE_ADDRESSES)),
     (_MASTER, Event.RESTART): Transition(_INIT, (Step.STOP_TIMERS, Step.LEAVE_ADDRESSES)),
+    (_MASTER, Event.READDRESSED): Transition(_MASTER, (Step.EXCHANGE_ADDRESSES,)),
     (_MASTER, Event.MASTER_DOWN): _STAY_MASTER,
     (_MASTER, Event.ADVERT_DUE): Transition(_MASTER, (Step.ADVERTISE, Step.ANNOUNCE_AGAIN)),
     (_MASTER, Event.HEARD_BETTER): _STEP_DOWN,
@@ -128,7 +143,8 @@ TABLE: dict[tuple[State, Event], Transition] = {
     (_MASTER, Event.HEARD_TOO_SLOW): _REASSERT,
     (_MASTER, Event.FORCE_MASTER): _STAY_MASTER,
     (_MASTER, Event.FORCE_BACKUP): _STEP_DOWN,
-    (_MASTER, Event.DEMOTED): Transition(_MASTER, (Step.ADVERTISE,)),
+    (_MASTER, Event.YIELD): _YIELD,
+    (_MASTER, Event.NEWS): Transition(_MASTER, (Step.ADVERTISE,)),
 }
 
 

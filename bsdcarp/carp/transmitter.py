@@ -31,6 +31,7 @@ class Transmitter:
         self._counter = draw(64)
         self._random = personality.follows_counter
         self._sent: deque[bytes] = deque(maxlen=personality.remembers_sent)
+        self._heard: deque[bytes] = deque(maxlen=personality.remembers_heard)
         self._errors = 0
         self._successes = 0
         self.rekey(config)
@@ -55,6 +56,16 @@ class Transmitter:
         A counter alone would prove nothing: FreeBSD peers count on from ours.  Their advskew makes the difference.
         """
         return payload[:LENGTH] in self._sent
+
+    def is_replay(self, payload: bytes) -> bool:
+        """Whether these very bytes were accepted lately.  To be asked once for each accepted advert.
+
+        No ground for refusal: OpenBSD never changes its counter, and a segment may deliver a packet twice.
+        """
+        known = payload[:LENGTH] in self._heard
+        if not known:
+            self._heard.append(payload[:LENGTH])
+        return known
 
     def adverts(
         self, config: Vhid, parent: str, interval: tuple[int, int], traffic_class: int = TOS

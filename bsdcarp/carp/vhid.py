@@ -37,7 +37,7 @@ class State(Enum):
 
 
 class Protocol(Enum):
-    """What is spoken on the wire.  Only CARP is implemented; FreeBSD 15 can also be told to speak VRRPv3."""
+    """What is spoken on the wire.  FreeBSD 15 can also be told to speak VRRPv3; ``Node.add`` refuses it so far."""
 
     CARP = "carp"
     VRRP3 = "vrrp3"
@@ -77,8 +77,6 @@ class Vhid:
             raise ValueError("advbase and advskew cannot both be 0")
         if len(self.key) > KEY_LENGTH:
             raise ValueError(f"a key has at most {KEY_LENGTH} bytes")
-        if self.protocol is not Protocol.CARP:
-            raise ValueError(f"{self.protocol.value} is not spoken yet")
 
     @property
     def families(self) -> tuple[Family, ...]:

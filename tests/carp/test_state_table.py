@@ -86,6 +86,6 @@ def test_the_graph_has_an_arrow_for_each_change() -> None:
     assert dot.endswith("}\n")
     assert dot.count("{") == dot.count("}") == 1
     assert '    INIT -> BACKUP [label="up"];' in dot
-    assert '    MASTER -> BACKUP [label="heard better\\nforce backup"];' in dot
+    assert '    MASTER -> BACKUP [label="heard better\\nforce backup\\nyield"];' in dot
     changes = {(state, t.next) for (state, _), t in TABLE.items() if t.next is not state}
     assert dot.count("->") == len(changes) == 5
