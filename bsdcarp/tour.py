@@ -44,11 +44,9 @@ def tour(inventory_path: Path | None, *, keep: bool = False) -> int:
     begun = time.monotonic()
     try:
         with Lab.start(inventory, directory) as lab:
-            _say(f"The lab is up: {len(lab.machines)} simulated FreeBSD hosts behind real SSH servers.")
-            for name in lab.machines:
-                _say(f"  {name}: FreeBSD {lab.machine(name).release.name}")
-            for skipped in lab.skipped:
-                _say(f"  {skipped.host}: left out, {skipped.reason}")
+            _say(f"The lab is up: {len(lab.machines)} simulated hosts behind real SSH servers.")
+            for name, machine in lab.machines.items():
+                _say(f"  {name}: {machine.system.title}")
             for stop in _stops(path, inventory, lab):
                 if not _visit(stop, environment):
                     return 1
@@ -62,9 +60,7 @@ def tour(inventory_path: Path | None, *, keep: bool = False) -> int:
 
 
 def _stops(path: Path, inventory: Inventory, lab: Lab) -> Iterator[_Stop]:
-    all_there = not lab.skipped
-    hosts = () if all_there else tuple(word for name in lab.machines for word in ("--host", name))
-    where = (str(path), "--ssh-config", str(lab.ssh_config), *hosts)
+    where = (str(path), "--ssh-config", str(lab.ssh_config))
     first = next((group.members[0].host for group in inventory.groups.values()), next(iter(lab.machines)))
     yield _Stop("Is the inventory sound?", ("validate", str(path)))
     yield _Stop("What would change?  (nothing is written)", ("diff", *where), (3,))
@@ -72,9 +68,22 @@ def _stops(path: Path, inventory: Inventory, lab: Lab) -> Iterator[_Stop]:
     yield _Stop("Who is MASTER of what?", ("status", *where))
     yield _Stop("Is everything as it should be, live?", ("verify", *where))
     yield _Stop("Would it survive a reboot?  (from the files alone)", ("persist", *where))
-    reach = (str(path), "--ssh-config", str(lab.ssh_config))
-    yield _Stop(f"Prove it: reboot {first}.", ("reboot", *reach, "--host", first, "--yes"))
+    yield _Stop(f"Prove it: reboot {first}.", ("reboot", *where, "--host", first, "--yes"))
+    for group, host in _linux_beside_freebsd(inventory):
+        yield _Stop(
+            f"Group {group} has a Linux member, too: reboot {host}.", ("reboot", *where, "--host", host, "--yes")
+        )
     yield _Stop("A second apply changes nothing.", ("apply", *where, "--yes"))
+
+
+def _linux_beside_freebsd(inventory: Inventory) -> Iterator[tuple[str, str]]:
+    """The first group that mixes systems, with its first Linux member; nothing if there is no such group."""
+    for group in inventory.groups.values():
+        systems = {member.host: inventory.hosts[member.host].os for member in group.members}
+        linux = [name for name, release in systems.items() if release is not None and release.family == "linux"]
+        if linux and len(linux) < len(systems):
+            yield group.name, linux[0]
+            return
 
 
 def _visit(stop: _Stop, environment: dict[str, str]) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "demo"]
 
-app = typer.Typer(help="Simulated FreeBSD hosts behind real SSH servers, for trying things out.", no_args_is_help=True)
+app = typer.Typer(help="Simulated hosts behind real SSH servers, for trying things out.", no_args_is_help=True)
 
 Directory = Annotated[
     Path, typer.Option("--dir", "-d", metavar="DIR", help="Where the lab keeps its keys, ssh_config and file systems.")
@@ -29,7 +29,7 @@ def up(
     detach: Annotated[bool, typer.Option("--detach", help="Leave it running in the background.")] = False,
     json: Json = False,
 ) -> None:
-    """Start one simulated host for each FreeBSD host of the inventory; Ctrl-C ends it."""
+    """Start one simulated host for each host of the inventory; Ctrl-C ends it."""
     from bsdcarp.lab.detached import run_lab_up
 
     for state in run_lab_up(inventory, directory, hosts=host, detach=detach):
@@ -65,9 +65,7 @@ def _show(state: LabState, *, json: bool) -> None:
         typer.echo(dumps(document))
         return
     for one in state.hosts:
-        typer.echo(f"{one.name:<16} FreeBSD {one.release:<6} {one.address:<24} 127.0.0.1 port {one.port}")
-    for name, reason in state.skipped:
-        typer.echo(f"{name:<16} left out: {reason}")
+        typer.echo(f"{one.name:<16} {one.title:<14} {one.address:<24} 127.0.0.1 port {one.port}")
     if state.running:
         typer.echo(f"\nbsdcarp diff INVENTORY --ssh-config {state.ssh_config}")
     else:

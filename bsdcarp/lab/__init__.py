@@ -1,4 +1,4 @@
-"""The embedded lab: simulated FreeBSD machines that behave as recorded on real ones.
+"""The embedded lab: simulated FreeBSD and Linux machines that behave as recorded on real ones.
 
 A :class:`~bsdcarp.lab.machine.Machine` is one host: a private directory tree as its file system, a simulated kernel
 that a boot rebuilds from those files alone, and simulated base-system commands.  Machines meet on the segments of a

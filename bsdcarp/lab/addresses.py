@@ -40,7 +40,7 @@ class Addressing:
             if present == address and kernel.release.readd_keeps_role:
                 return
             stays = present.vhid == address.vhid or kernel.release.orphan_vhid_stays
-            self._remove(interface, present, keep=stays)
+            self._remove(interface, present, keep=stays and not kernel.release.readd_loses_vhid)
         interface.addresses.append(address)
         if address.vhid and kernel.vhids is not None:
             try:
@@ -67,12 +67,13 @@ class Addressing:
 
     def interface_came_up(self, interface: Interface) -> None:
         """Give an interface that was just set up its link-local address, where the release does."""
-        wanted = self._kernel.release.rc.link_local_anyway or not interface.ifdisabled
+        rc = self._kernel.release.rc
+        wanted = self._kernel.auto_linklocal and (rc.link_local_anyway or not interface.ifdisabled)
         if interface.kind == "loop":
             for ip, prefixlen in ((IPv6Address("::1"), 128), (IPv6Address("fe80::1"), 64)):
                 if interface.find(ip) is None:
                     interface.addresses.insert(0 if prefixlen == 128 else 1, Address(ip, prefixlen))
-        elif interface.ether and wanted and self._kernel.release.rc.inet6_ifdisabled:
+        elif interface.ether and wanted:
             ip = link_local(interface.ether)
             if interface.find(ip) is None:
                 interface.addresses.append(Address(ip, 64))

@@ -11,6 +11,7 @@ with is taken from its version.h for 12.1 and is common knowledge for 10.4, 14.2
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from bsdcarp.lab.keys import KeyType
 
@@ -99,9 +100,18 @@ _OPENSSH_9 = Algorithms(
 # OpenSSH 10.0 no longer offers finite-field key exchange; clients may still propose it.
 _OPENSSH_10 = replace(_OPENSSH_9, software="OpenSSH_10.0 FreeBSD-20250801", kex=_ECDH)
 
+# Debian 12's 9.2p1 has strict key exchange since its security update of December 2023.
+_OPENSSH_DEBIAN = replace(
+    _OPENSSH_9,
+    software="OpenSSH_9.2p1 Debian-2+deb12u2",
+    kex=("curve25519-sha256@libssh.org", *_ECDH[1:], *_DH_SHA2),
+)
+
 _FIRST_MAJOR_OF = ((15, _OPENSSH_10), (14, _OPENSSH_9), (10, _OPENSSH_7), (9, _OPENSSH_6))
 
 
-def algorithms(major: int) -> Algorithms:
-    """The sshd that FreeBSD ``major`` comes with; the newest of its line where releases differ."""
+def algorithms(major: int, family: Literal["freebsd", "linux"] = "freebsd") -> Algorithms:
+    """The sshd that FreeBSD ``major`` comes with, the newest of its line where releases differ; or Debian 12's."""
+    if family == "linux":
+        return _OPENSSH_DEBIAN
     return next((found for first, found in _FIRST_MAJOR_OF if major >= first), _OPENSSH_5)

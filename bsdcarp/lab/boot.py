@@ -6,24 +6,23 @@ netif, routing, syslogd, sshd, last sysctl pass.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from bsdcarp.lab.commands.sysctl import SysctlRun
+from bsdcarp.lab.host import Stopped
 from bsdcarp.lab.kernconf import parse_kernel_file
 from bsdcarp.lab.kernel import Kernel
 from bsdcarp.lab.linker import Linker
-from bsdcarp.lab.loader import LoaderConf, read_loader_conf
+from bsdcarp.lab.loader import LoaderConf, parse_loader_conf, read_loader_conf
 from bsdcarp.lab.netif import EndlessRecursion, Netif
 from bsdcarp.lab.rcconf import RcConf, read_rc_conf
 
 if TYPE_CHECKING:
     from bsdcarp.lab.machine import Machine
 
-__all__ = ["Stopped", "apply_sysctl_conf", "boot"]
+__all__ = ["apply_sysctl_conf", "boot", "start_routing"]
 
 _SINGLE_USER = "Enter full pathname of shell or RETURN for /bin/sh:"
 _PANIC = (
@@ -65,13 +64,6 @@ _HARDWARE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped(Exception):
-    """The boot did not reach the login prompt; ``state`` is what the machine is in from here on."""
-
-    state: str
-
-
 def boot(machine: Machine) -> None:
     """Boot ``machine``.  Raises :class:`Stopped` when it hangs, drops to single user or panics."""
     conf = _loader_conf(machine)
@@ -93,13 +85,31 @@ def _loader_conf(machine: Machine) -> LoaderConf:
     conf = read_loader_conf(tree.read, tuple(extra) if machine.release.allow_tunable else ())
     for error in conf.errors:
         machine.print_console(error)
-    once = tree.read("/boot/nextboot.conf")
-    if once is not None and 'nextboot_enable="YES"' in once:
-        wanted = re.search(r'^kernel="([^"]+)"', once, re.MULTILINE)
-        tree.write("/boot/nextboot.conf", once.replace('nextboot_enable="YES"', 'nextboot_enable="NO"'))
-        if wanted is not None:
-            conf = LoaderConf({**conf.variables, "kernel": wanted[1]}, conf.errors)
+    once = _nextboot_conf(machine)
+    if once is not None:
+        conf = LoaderConf({**conf.variables, **once.variables}, conf.errors)
     return conf
+
+
+def _nextboot_conf(machine: Machine) -> LoaderConf | None:
+    """Read nextboot.conf if it is in force, and switch it off before anything of it can go wrong.
+
+    stand/lua/config.lua and stand/forth/support.4th write into its first line, which UFS allows; on ZFS the loader
+    of 13.0 and later has the switch in the label of the pool, an older one none at all.
+    """
+    once = machine.tree.read("/boot/nextboot.conf")
+    if once is None:
+        return None
+    if machine.disk.filesystem == "zfs" and machine.release.version >= (13, 0):
+        if machine.disk.nvstore.get("nextboot_enable") != "YES":
+            return None
+        machine.disk.nvstore["nextboot_enable"] = "NO"
+    elif not once.startswith('nextboot_enable="YES"'):
+        return None
+    elif machine.disk.filesystem == "ufs":
+        changed = once.replace('nextboot_enable="YES"', 'nextboot_enable="NO" ', 1)
+        machine.tree.write("/boot/nextboot.conf", changed)
+    return parse_loader_conf(once, "/boot/nextboot.conf")
 
 
 def _start_kernel(machine: Machine, conf: LoaderConf) -> Kernel:
@@ -129,6 +139,8 @@ def _start_kernel(machine: Machine, conf: LoaderConf) -> Kernel:
         for line in (*clashes, "Module carp failed to register: 17", *_PANIC):
             machine.print_console(line)
         raise Stopped("panicked")
+    if "options\tPANIC_AT_BOOT\n" in image.config:
+        _panic_and_reboot(machine)
     if image.static_carp:
         kernel.start_carp()
     for name in present:
@@ -149,6 +161,15 @@ def _start_kernel(machine: Machine, conf: LoaderConf) -> Kernel:
     return kernel
 
 
+def _panic_and_reboot(machine: Machine) -> None:
+    """Do what a kernel without a debugger does after a panic: start again by itself (panic_reboot_wait_time)."""
+    for line in (*_PANIC, "Automatic reboot in 15 seconds - press a key on the console to abort"):
+        machine.print_console(line)
+    machine.forget_kernel()
+    machine.network.schedule(machine.reboot_delay, machine.boot_again)
+    raise Stopped("rebooting")
+
+
 def _banner(kernel: Kernel) -> None:
     version = kernel.release.kernel_version(kernel.image.ident).rstrip("\n ").split("\n")
     for line in (*_COPYRIGHT, *version[:-1], f"{version[-1]} {kernel.release.arch}", *_HARDWARE):
@@ -157,6 +178,8 @@ def _banner(kernel: Kernel) -> None:
 
 def _run_rc(machine: Machine, kernel: Kernel, rc: RcConf) -> None:
     say = machine.print_console
+    # rc.d/root does `nextboot -D` as soon as it can write.
+    machine.tree.path("/boot/nextboot.conf").unlink(missing_ok=True)
     apply_sysctl_conf(machine, last=False, script="/etc/rc", err=_console_text(machine))
     if rc.get("kld_list"):
         say("Loading kernel modules:")
@@ -165,11 +188,15 @@ def _run_rc(machine: Machine, kernel: Kernel, rc: RcConf) -> None:
     say(f"Setting hostname: {kernel.hostname}.")
     network = read_rc_conf(machine.tree.root, machine.release.rc.rc_conf_d)
     printed = _console_text(machine)
+    if machine.release.rc.network_ipv6:
+        kernel.auto_linklocal = rc.yes("ipv6_enable")
     netif = Netif(kernel, network, "/etc/rc", printed, printed)
     try:
         netif.start()
     except EndlessRecursion:
         raise Stopped("hung") from None
+    if machine.release.rc.network_ipv6 and rc.yes("ipv6_enable"):
+        netif.start_ipv6()
     if rc.yes("gateway_enable"):
         kernel.plain_oids["net.inet.ip.forwarding"] = 1
     start_routing(kernel, rc, printed)

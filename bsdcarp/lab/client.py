@@ -2,9 +2,10 @@
 
 It forks nothing, for a fork is what a command costs on a small machine.  It claims a slot by creating the slot's
 request file exclusively (noclobber), writes the number of the slot into the request FIFO, a message that is always
-atomic, waits for one line in the slot's own FIFO, and sources the file that this line names.  It holds that FIFO open
-until it ends, which is how the lab knows that the slot is free again.  FreeBSD's ``sed -i ''`` and plain ``ls`` it
-hands to the real programs without asking anybody.
+atomic, waits for one line in the slot's own FIFO, and evaluates it: the answer itself, or the word to source a file
+where it is long, for a shell reads a line one byte at a time.  It holds that FIFO open until it ends, which is how the
+lab knows that the slot is free again.  FreeBSD's ``sed -i ''`` and plain ``ls`` it hands to the real programs without
+asking anybody.
 """
 
 from __future__ import annotations
@@ -51,8 +52,7 @@ set +C
 exec 9<>"$d/r.$n"
 echo "$n" 1<>"$d/request"
 read -r answer <&9 || exit 255
-[ "$answer" != down ] || exit 255
-. "$d/$answer"
+eval "$answer"
 """
 
 _RC_SCRIPT = """\
@@ -62,10 +62,10 @@ exec "%(bin)s/service" %(name)s "$@"
 
 # Where the real programs live, for scripts that name them in full.
 _PLACES = {
-    "bin": ("hostname", "kenv", "su"),
+    "bin": ("df", "hostname", "kenv", "su"),
     "sbin": (
-        "dmesg", "fsync", "halt", "ifconfig", "kldload", "kldstat", "kldunload", "nextboot", "reboot", "shutdown",
-        "sysctl", "md5", "sha256",
+        "dmesg", "fsync", "halt", "ifconfig", "kldload", "kldstat", "kldunload", "kldxref", "nextboot", "reboot",
+        "shutdown", "sysctl", "md5", "sha256",
     ),
     "usr/bin": (
         "command", "daemon", "fsync", "id", "lockf", "logger", "make", "netstat", "sed", "stat", "su", "uname", "wall",
@@ -77,8 +77,11 @@ _PLACES = {
 RC_SCRIPTS = ("netif", "routing", "sysctl", "sshd", "cron")
 
 
-def write_clients(root: Path, directory: Path, names: Iterable[str]) -> None:
-    """Write the client and its links below ``root``; ``directory`` is where it looks for the lab by default."""
+def write_clients(root: Path, directory: Path, names: Iterable[str], rc_scripts: Iterable[str] = ()) -> None:
+    """Write the client and its links below ``root``; ``directory`` is where it looks for the lab by default.
+
+    ``rc_scripts`` become scripts in /etc/rc.d that call ``service``.
+    """
     bin_directory = root / ".lab" / "bin"
     bin_directory.mkdir(parents=True, exist_ok=True)
     client = bin_directory / ".client"
@@ -93,7 +96,7 @@ def write_clients(root: Path, directory: Path, names: Iterable[str]) -> None:
         for name in programs:
             if name in wanted:
                 _link(folder / name, os.path.relpath(client, folder))
-    for name in RC_SCRIPTS:
+    for name in rc_scripts:
         script = root / "etc" / "rc.d" / name
         script.write_text(_RC_SCRIPT % {"bin": bin_directory, "name": name})
         script.chmod(0o555)

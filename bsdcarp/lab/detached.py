@@ -32,11 +32,13 @@ _LOOK = 0.1
 
 @dataclass(frozen=True, slots=True)
 class LabHost:
-    """One simulated host: where the inventory says it is, its release, its loopback port, whether that answers."""
+    """One simulated host: where the inventory says it is, its system, its loopback port, whether that answers."""
 
     name: str
     address: str
     release: str
+    title: str
+    """The release as people call it: ``FreeBSD 14.2``, ``Debian 12``."""
     port: int
     reachable: bool
 
@@ -51,8 +53,6 @@ class LabState:
     ssh_config: str = ""
     inventory: str = ""
     hosts: tuple[LabHost, ...] = ()
-    skipped: tuple[tuple[str, str], ...] = ()
-    """Hosts left out, each with the reason."""
 
 
 def run_lab_up(
@@ -87,10 +87,16 @@ def run_lab_up(
             ssh_config=str(lab.ssh_config),
             inventory=str(inventory_path),
             hosts=tuple(
-                LabHost(name, inventory.hosts[name].address, machine.release.name, lab.port(name), machine.alive)
+                LabHost(
+                    name,
+                    inventory.hosts[name].address,
+                    machine.system.name,
+                    machine.system.title,
+                    lab.port(name),
+                    machine.alive,
+                )
                 for name, machine in lab.machines.items()
             ),
-            skipped=tuple((skipped.host, skipped.reason) for skipped in lab.skipped),
         )
         (lab.directory / "lab.json").write_text(json.dumps(asdict(state), indent=2) + "\n")
         with _interrupts() as interrupted:
@@ -114,8 +120,7 @@ def lab_status(directory: Path) -> LabState:
             return LabState(str(directory), running=True, pid=pid)
     except (OSError, ValueError, KeyError, TypeError):
         return LabState(str(directory), running=True, pid=pid)
-    skipped = tuple((host, reason) for host, reason in known["skipped"])
-    return LabState(str(directory), True, pid, known["ssh_config"], known["inventory"], tuple(hosts), skipped)
+    return LabState(str(directory), True, pid, known["ssh_config"], known["inventory"], tuple(hosts))
 
 
 def lab_down(directory: Path) -> LabState:

@@ -83,6 +83,7 @@ class Kernel:
         self.boottime = clock.wall()
         self.default_route: IPv4Address | None = None
         self.loopback_route_by_name = False
+        self.auto_linklocal = True
         self.interfaces: dict[str, Interface] = {}
         self.carp: CarpStack | None = None
         self.addressing = Addressing(self)
@@ -150,6 +151,18 @@ class Kernel:
         self.interfaces[name] = interface
         return interface
 
+    def attach_vlan(self, vlan: Interface, parent: str, tag: int) -> None:
+        """Put a vlan interface on a card.  ENXIO without the card, EBUSY when it is on one already (if_vlan.c)."""
+        below = self.interfaces.get(parent)
+        if below is None:
+            raise kernel_error(errno.ENXIO)
+        if vlan.parent:
+            raise kernel_error(errno.EBUSY)
+        if not 1 <= tag <= 4094:
+            raise kernel_error(errno.EINVAL)
+        vlan.kind, vlan.ether, vlan.nic, vlan.tag = "vlan", below.ether, below.nic, tag
+        vlan.parent, vlan.driver, vlan.link = parent, below.driver, below.link
+
     def rename(self, interface: Interface, name: str) -> None:
         """Give an interface another name, keeping its place in the list."""
         self.printf(f"{interface.name}: changing name to '{name}'")
@@ -191,6 +204,12 @@ class Kernel:
         if self.carp is not None:
             self.carp.link_changed(interface, was=was)
 
+    def set_carrier(self, nic: Nic, *, link: bool) -> None:
+        """Take or give every interface on a card its carrier."""
+        for interface in tuple(self.interfaces.values()):
+            if interface.nic == nic:
+                self.set_link(interface, link=link)
+
     # -- CARP -----------------------------------------------------------------------------------------------------
 
     def start_carp(self) -> None:
@@ -222,6 +241,15 @@ class Kernel:
     def roles(self) -> dict[str, str]:
         """Return label -> role of every vhid, for instance ``{"1@em0": "MASTER"}``."""
         return {} if self.carp is None else self.carp.roles()
+
+    def deadline(self) -> float | None:
+        """Return when CARP wants :meth:`on_timer` next."""
+        return None if self.carp is None else self.carp.deadline()
+
+    def on_timer(self, now: float) -> None:
+        """Run what is due in CARP."""
+        if self.carp is not None:
+            self.carp.on_timer(now)
 
     # -- packets --------------------------------------------------------------------------------------------------
 

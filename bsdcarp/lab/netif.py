@@ -45,6 +45,19 @@ class Netif:
         if only and self.kernel.release.rc.clone_error and any(self._is_clone(name) for name in only):
             self.status = 1  # recorded on FreeBSD 9.3: netif start carp0 works and leaves with 1
 
+    def start_ipv6(self) -> None:
+        """Do what rc.d/network_ipv6 of FreeBSD 8 and before does: ``ipv6_ifconfig_IF`` and its aliases."""
+        wanted = self.conf.get("ipv6_network_interfaces", "auto")
+        names = [name for name in self._all() if name != "lo0"] if wanted == "auto" else wanted.split()
+        for name in names:
+            variable = f"ipv6_ifconfig_{variable_part(name)}"
+            if words := self.conf.get(variable).split():
+                self._ifconfig(name, "inet6", *words)
+            number = 0
+            while words := self.conf.get(f"{variable}_alias{number}").split():
+                self._ifconfig(name, "inet6", *words, "alias")
+                number += 1
+
     def stop(self, only: Sequence[str] = ()) -> None:
         """Remove the addresses of the interfaces and set them down."""
         names = [name for name in (list(only) or self._all()) if name in self.kernel.interfaces]

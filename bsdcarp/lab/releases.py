@@ -66,6 +66,7 @@ class RcShape:
     ``alias_word``: how the warning about a missing family keyword names the variable and the keyword.
     ``netif_status``: rc.d/netif knows the command ``status``.
     ``hyphen``: the pattern that rc takes for an address range in an alias.
+    ``network_ipv6``: IPv6 is set up by rc.d/network_ipv6 from ``ipv6_enable`` and ``ipv6_ifconfig_IF``.
     ``early_log``: kernel log lines from before syslogd runs stay in the message buffer that dmesg prints.
     """
 
@@ -77,6 +78,7 @@ class RcShape:
     lastload_script: str
     inet6_ifdisabled: bool = True
     link_local_anyway: bool = False
+    network_ipv6: bool = False
     clone_error: bool = False
 
 
@@ -103,6 +105,7 @@ class Release:
     boot_tail: tuple[str, ...]
     absent_commands: frozenset[str] = frozenset()
     readd_keeps_role: bool = False  # SIOCAIFADDR with an identical address is a no-operation
+    readd_loses_vhid: bool = False  # re-adding the only address of a vhid destroys it first, and then fails
     orphan_vhid_stays: bool = True  # moving the only address to another vhid leaves the old vhid behind in INIT
     sysctl_stops: bool = False  # sysctl(8) gives up at the first name it cannot use
     wide_routes: bool = False  # netstat -r prints Refs and Use
@@ -110,6 +113,15 @@ class Release:
     clones: tuple[str, ...] = ("lo", "gif", "tun", "vlan")
     arch: str = "amd64"
     include_generic: bool = True
+
+    @property
+    def family(self) -> Literal["freebsd"]:
+        return "freebsd"
+
+    @property
+    def title(self) -> str:
+        """What a reader calls it."""
+        return f"FreeBSD {self.name}"
 
     def kernel_version(self, ident: str) -> str:
         """Return the text of kern.version for a kernel called ``ident``."""
@@ -223,7 +235,7 @@ _R72 = replace(
         keys=False,
     ),
     sysrc=None,
-    rc=replace(_R93.rc, inet6_ifdisabled=False),
+    rc=replace(_R93.rc, inet6_ifdisabled=False, network_ipv6=True),
     absent_commands=frozenset({"freebsd-version", "sysrc"}),
 )
 
@@ -299,6 +311,28 @@ _R121 = replace(
     orphan_vhid_stays=True,
 )
 
+# The same shapes.  Up to 11.2 in_difaddr_ioctl() does not tell carp_detach() to keep the vhid while an address is being
+# replaced, so that the address has no vhid to go to (ENOPROTOOPT; seen on 11.1, opnsense/core issue 2486).
+_R114 = replace(
+    _R121,
+    name="11.4",
+    version=(11, 4),
+    uname_r="11.4-RELEASE",
+    osreldate=1104000,
+    version_text=_VERSION_OLD.replace("Thu May  1 08:49:13 UTC 2014", "Fri Jun 12 19:42:46 UTC 2020"),
+)
+_R112 = replace(
+    _R114,
+    name="11.2",
+    version=(11, 2),
+    uname_r="11.2-RELEASE",
+    osreldate=1102000,
+    version_text=_VERSION_OLD.replace("Thu May  1 08:49:13 UTC 2014", "Fri Jun 22 04:32:14 UTC 2018"),
+    carp_oids=_OIDS_10,
+    readd_loses_vhid=True,
+    orphan_vhid_stays=False,
+)
+
 _R142 = replace(
     _R121,
     name="14.2",
@@ -322,7 +356,7 @@ _R150 = replace(
     version_text="FreeBSD {release} releng/15.0 {ident}\n",
 )
 
-RELEASES: tuple[Release, ...] = (_R72, _R93, _R104, _R121, _R142, _R150)
+RELEASES: tuple[Release, ...] = (_R72, _R93, _R104, _R112, _R114, _R121, _R142, _R150)
 """Every simulated release, oldest first."""
 
 

@@ -1,11 +1,11 @@
-"""The files a simulated machine is born with, and its access to them: every path is one of the machine's."""
+"""The files a simulated FreeBSD machine is born with."""
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
+from bsdcarp.lab.filetree import FileTree
 from bsdcarp.lab.kernconf import GENERIC, expand, kernel_file
 from bsdcarp.lab.releases import Release
 
@@ -51,61 +51,35 @@ _SYSCTL_CONF = """\
 """
 
 
-class Tree:
-    """A directory that is the root of a machine.  Text is decoded so that any bytes survive a round trip."""
+class Tree(FileTree):
+    """The files of a FreeBSD machine."""
 
     def __init__(self, root: Path, release: Release) -> None:
-        self.root = root
+        super().__init__(root)
         self.release = release
-
-    def path(self, name: str, cwd: str = "/") -> Path:
-        """Turn a path inside the machine into one of the lab's host; ``..`` cannot leave the root."""
-        base = str(self.root)
-        if name == base or name.startswith(base + "/"):
-            name = name.removeprefix(base) or "/"
-        inside = posixpath.normpath(posixpath.join("/", cwd, name)).lstrip("/")
-        return self.root / inside
-
-    def read(self, name: str, cwd: str = "/") -> str | None:
-        """Return the text of a file, or None when it cannot be read."""
-        try:
-            return self.path(name, cwd).read_bytes().decode("utf-8", "surrogateescape")
-        except OSError:
-            return None
-
-    def write(self, name: str, text: str, cwd: str = "/") -> None:
-        """Replace the text of a file, keeping its mode, and making its directories."""
-        path = self.path(name, cwd)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8", "surrogateescape"))
-
-    def append(self, name: str, text: str) -> None:
-        path = self.path(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
-
-    def exists(self, name: str) -> bool:
-        return self.path(name).exists()
 
     @property
     def configurations(self) -> str:
         """The directory of kernel configurations, by machine."""
         return f"/usr/src/sys/{self.release.arch}/conf"
 
-    def install_kernel(self, configuration: str, directory: str = "kernel", *, module: bool = True) -> None:
+    def install_kernel(
+        self, configuration: str, directory: str = "kernel", *, module: bool = True, below: str = ""
+    ) -> None:
         """Put the kernel built from a configuration, and its modules, into /boot/DIRECTORY, as installkernel does.
 
-        ``module`` leaves the CARP module out when false.  Raises LabError for a bad configuration.
+        ``module`` leaves the CARP module out when false; ``below`` is what comes before /boot; a directory that begins
+        with a slash is taken as it is.  Raises LabError for a bad configuration.
         """
         config = expand(configuration, self.read, self.configurations)
-        self.write(f"/boot/{directory}/kernel", kernel_file(config))
-        self.path(f"/boot/{directory}/kernel").chmod(0o755)
+        place = below + (directory if directory.startswith("/") else f"/boot/{directory}")
+        self.write(f"{place}/kernel", kernel_file(config))
+        self.path(f"{place}/kernel").chmod(0o755)
         names = [*_OTHER_MODULES]
         if module and self.release.carp_module is not None:
             names.append(self.release.carp_module)
         for name in names:
-            self.write(f"/boot/{directory}/{name}.ko", f"module {name}\n")
+            self.write(f"{place}/{name}.ko", f"module {name}\n")
 
     def create(self, kernel: str, files: Mapping[str, str]) -> None:
         """Write the initial tree: ``kernel`` is the configuration in /boot/kernel, ``files`` what else is wanted."""

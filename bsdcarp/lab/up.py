@@ -1,4 +1,4 @@
-"""A whole lab from an inventory: one simulated FreeBSD machine for each host, each behind its own SSH server.
+"""A whole lab from an inventory: one simulated machine for each host, each behind its own SSH server.
 
     with Lab.start(inventory, directory) as lab:
         ...  # bsdcarp apply INVENTORY --ssh-config {lab.ssh_config}
@@ -21,16 +21,19 @@ from bsdcarp.errors import LabError
 from bsdcarp.lab.addressing import client_of
 from bsdcarp.lab.algorithms import algorithms
 from bsdcarp.lab.clock import Clock, ManualClock
-from bsdcarp.lab.config import MachinePlan, Skipped, plan_machines
+from bsdcarp.lab.config import MachinePlan, plan_machines
+from bsdcarp.lab.host import Host
 from bsdcarp.lab.keys import HostKeys, client_keys, host_keys
+from bsdcarp.lab.linux.machine import LinuxMachine
 from bsdcarp.lab.machine import Machine
 from bsdcarp.lab.network import Network
+from bsdcarp.lab.releases import Release
 from bsdcarp.lab.server import LOOPBACK, Served, SshServer
 from bsdcarp.lab.sshfiles import Reached, write_ssh_files
 from bsdcarp.lab.wire import CommandServer
 from bsdcarp.model import Inventory
 
-__all__ = ["Lab", "Skipped", "build_machine"]
+__all__ = ["Lab", "build_machine"]
 
 
 class Lab:
@@ -40,15 +43,13 @@ class Lab:
         self,
         directory: Path,
         network: Network,
-        machines: Mapping[str, Machine],
-        skipped: tuple[Skipped, ...],
+        machines: Mapping[str, Host],
         ports: Mapping[str, int],
         undo: contextlib.ExitStack,
     ) -> None:
         self.directory = directory
         self.machines = MappingProxyType(dict(machines))
         """By name, in the order of the inventory."""
-        self.skipped = skipped
         self.network = network
         self.ssh_config = directory / "ssh_config"
         self.known_hosts = directory / "known_hosts"
@@ -75,9 +76,9 @@ class Lab:
         keys in (default: inside ``directory``), ``clock`` the network's.  Machines start from fresh files each time.
         Raises ``LabError`` if the directory cannot be used or a host cannot be simulated.
         """
-        plans, skipped = plan_machines(inventory, hosts=hosts, releases=releases, noise=noise)
+        plans = plan_machines(inventory, hosts=hosts, releases=releases, noise=noise)
         if not plans:
-            raise LabError("no FreeBSD host to simulate", place=inventory.path)
+            raise LabError("no host to simulate", place=inventory.path)
         directory = _prepare(directory)
         clients = client_keys(keys or directory)
         if keys is not None:
@@ -99,14 +100,28 @@ class Lab:
             reached = [_serve(plan, machines[plan.name], proofs[plan.name], sshd) for plan in plans]
             write_ssh_files(directory, reached)
             ports = {host.name: host.port for host in reached}
-            return cls(directory, network, machines, skipped, ports, undo.pop_all())
+            return cls(directory, network, machines, ports, undo.pop_all())
 
-    def machine(self, name: str) -> Machine:
+    def machine(self, name: str) -> Host:
         """The machine called ``name``; raises ``LabError`` if there is none."""
         try:
             return self.machines[name]
         except KeyError:
             raise LabError(f"no machine {name!r} in this lab", remedy=f"there is {', '.join(self.machines)}") from None
+
+    def freebsd(self, name: str) -> Machine:
+        """The machine called ``name``; raises ``LabError`` if it does not run FreeBSD."""
+        machine = self.machine(name)
+        if not isinstance(machine, Machine):
+            raise LabError(f"{name} runs {machine.system.title}, not FreeBSD")
+        return machine
+
+    def linux(self, name: str) -> LinuxMachine:
+        """The machine called ``name``; raises ``LabError`` if it does not run Linux."""
+        machine = self.machine(name)
+        if not isinstance(machine, LinuxMachine):
+            raise LabError(f"{name} runs {machine.system.title}, not Linux")
+        return machine
 
     def port(self, name: str) -> int:
         """The loopback port of its sshd, the same over reboots."""
@@ -153,15 +168,20 @@ def _copy_keys(paths: Collection[Path], directory: Path) -> None:
                 file.write(source.read_bytes())
 
 
-def build_machine(plan: MachinePlan, root: Path, network: Network) -> Machine:
+def build_machine(plan: MachinePlan, root: Path, network: Network) -> Host:
     """The machine of ``plan``, off, with its first files under ``root``."""
+    if not isinstance(plan.release, Release):
+        sudoers = () if plan.user == "root" else (plan.user,)
+        host = LinuxMachine(plan.name, plan.release, root, plan.nics, network=network, sudoers=sudoers)
+        host.create(plan.interfaces, files=plan.files)
+        return host
     machine = Machine(plan.name, plan.release, root, plan.nics, network=network)
     machine.create(plan.rc_conf, loader_conf=plan.loader_conf, files=plan.files)
     return machine
 
 
-def _serve(plan: MachinePlan, machine: Machine, proofs: HostKeys, sshd: SshServer) -> Reached:
-    offer = algorithms(plan.release.version[0])
+def _serve(plan: MachinePlan, machine: Host, proofs: HostKeys, sshd: SshServer) -> Reached:
+    offer = algorithms(plan.release.version[0], plan.release.family)
     connection = (client_of(plan.ssh_address), str(plan.ssh_address.ip))
     port = sshd.serve(Served(machine, proofs, offer, plan.release.login_shell, connection))
     pairs = proofs.of(offer.key_types)

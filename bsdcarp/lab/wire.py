@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shlex
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from bsdcarp.errors import LabError
 from bsdcarp.lab.client import SLOTS
-from bsdcarp.lab.machine import Machine
+from bsdcarp.lab.host import Host
 from bsdcarp.lab.reply import Reply
 
-__all__ = ["CommandServer", "shell_fragment"]
+__all__ = ["CommandServer", "shell_fragment", "short_fragment"]
 
 _IDLE_MS = 1000
+_SHORT = 400
+"""Bytes of an answer that goes through the FIFO; a longer one is quicker read from a file."""
+_MANY = 65536
+_LINE = re.compile(rb"[ -~\n\t]*")
 
 
 def shell_fragment(reply: Reply) -> str:
@@ -34,6 +38,23 @@ def shell_fragment(reply: Reply) -> str:
     return "\n".join(parts) + "\n"
 
 
+def short_fragment(reply: Reply) -> str | None:
+    """Write a reply as one line of shell text; None if it is long, starts programs or holds more than plain text."""
+    if reply.script or len(reply.stdout) + len(reply.stderr) > _SHORT:
+        return None
+    if not (_LINE.fullmatch(reply.stdout) and _LINE.fullmatch(reply.stderr)):
+        return None
+    out = f"printf {_format(reply.stdout)};" if reply.stdout else ""
+    err = f"printf {_format(reply.stderr)} >&2;" if reply.stderr else ""
+    return f"{out}{err}exit {reply.status}"
+
+
+def _format(data: bytes) -> str:
+    text = data.decode("ascii").replace("\\", "\\\\").replace("%", "%%").replace("\n", "\\n").replace("\t", "\\t")
+    # printf would take a leading hyphen for an option.
+    return shlex.quote(f"\\055{text[1:]}" if text.startswith("-") else text)
+
+
 def _printing(data: bytes) -> str:
     if b"\0" in data:  # no shell can hold a NUL, so these bytes are spelled out
         return "printf '" + "".join(f"\\{octet:03o}" for octet in data) + "'"
@@ -46,9 +67,7 @@ class CommandServer:
     ``failed`` is told of an exception that a simulated command raised; the client then sees status 70.
     """
 
-    def __init__(
-        self, machines: Iterable[Machine] = (), failed: Callable[[Machine, Exception], None] | None = None
-    ) -> None:
+    def __init__(self, machines: Iterable[Host] = (), failed: Callable[[Host, Exception], None] | None = None) -> None:
         self._stations: dict[int, _Station] = {}
         self._failed = failed or (lambda _machine, _error: None)
         self._poll = select.poll()
@@ -58,7 +77,7 @@ class CommandServer:
         for machine in machines:
             self.add(machine)
 
-    def add(self, machine: Machine) -> None:
+    def add(self, machine: Host) -> None:
         """Serve one more machine; before :meth:`start`."""
         try:
             station = _Station(machine)
@@ -86,21 +105,26 @@ class CommandServer:
 
     def _serve(self) -> None:
         while True:
-            for ready, _event in self._poll.poll(_IDLE_MS):
+            busy = any(station.busy for station in self._stations.values())
+            events = self._poll.poll(_IDLE_MS if busy else None)
+            for ready, _event in events:
                 if ready == self._wake_read:
                     return
                 self._stations[ready].serve(self._failed)
-            for station in self._stations.values():
-                station.reclaim()
+            if not events:
+                for station in self._stations.values():
+                    station.reclaim()
 
 
 class _Station:
     """The FIFOs of one machine."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Host) -> None:
         self._machine = machine
         self._directory = machine.lab_directory
-        self._answered: dict[str, Path] = {}
+        # Paths as text: this runs for every command, and building a Path costs as much as opening the file.
+        self._place = str(self._directory)
+        self._answered: dict[str, str] = {}
         self._count = 0
         self._directory.mkdir(parents=True, exist_ok=True)
         for old in self._directory.iterdir():
@@ -110,7 +134,12 @@ class _Station:
         os.mkfifo(self._directory / "request")
         self.request = os.open(self._directory / "request", os.O_RDWR | os.O_NONBLOCK)
 
-    def serve(self, failed: Callable[[Machine, Exception], None]) -> None:
+    @property
+    def busy(self) -> bool:
+        """Whether clients were answered that have not been seen to end."""
+        return bool(self._answered)
+
+    def serve(self, failed: Callable[[Host, Exception], None]) -> None:
         """Answer what is waiting."""
         try:
             waiting = os.read(self.request, select.PIPE_BUF).decode("ascii", "replace").split()
@@ -121,9 +150,9 @@ class _Station:
             if slot.isdigit() and int(slot) < SLOTS:
                 self._answer(slot, failed)
 
-    def _answer(self, slot: str, failed: Callable[[Machine, Exception], None]) -> None:
+    def _answer(self, slot: str, failed: Callable[[Host, Exception], None]) -> None:
         try:
-            fields = (self._directory / f"q.{slot}").read_bytes().split(b"\0")[:-1]
+            fields = _content(f"{self._place}/q.{slot}").split(b"\0")[:-1]
         except OSError:
             return
         name, cwd, user, *args = (field.decode("utf-8", "surrogateescape") for field in fields)
@@ -133,15 +162,18 @@ class _Station:
         except Exception as error:  # noqa: BLE001  # a mistake in one simulated command must not stop the lab
             failed(self._machine, error)
             reply = Reply(stderr=f"{name}: the lab failed: {error!r}\n".encode(errors="backslashreplace"), status=70)
-        self._count += 1
-        file = self._directory / f"a.{self._count}"
-        file.write_bytes(shell_fragment(reply).encode("utf-8", "surrogateescape"))
-        self._tell(slot, file.name)
+        line, file = short_fragment(reply), ""
+        if line is None:
+            self._count += 1
+            file = f"a.{self._count}"
+            (self._directory / file).write_bytes(shell_fragment(reply).encode("utf-8", "surrogateescape"))
+            line = f'. "$d/{file}"'
+        self._tell(slot, line)
         self._answered[slot] = file
 
     def _tell(self, slot: str, line: str) -> None:
         with contextlib.suppress(OSError):  # the client is gone
-            answer = os.open(self._directory / f"r.{slot}", os.O_WRONLY | os.O_NONBLOCK)
+            answer = os.open(f"{self._place}/r.{slot}", os.O_WRONLY | os.O_NONBLOCK)
             os.write(answer, f"{line}\n".encode("ascii"))
             os.close(answer)
 
@@ -149,16 +181,28 @@ class _Station:
         """Free the slots whose clients have ended: nobody reads their FIFO any more."""
         for slot, file in list(self._answered.items()):
             try:
-                os.close(os.open(self._directory / f"r.{slot}", os.O_WRONLY | os.O_NONBLOCK))
+                os.close(os.open(f"{self._place}/r.{slot}", os.O_WRONLY | os.O_NONBLOCK))
             except OSError:
                 del self._answered[slot]
-                file.unlink(missing_ok=True)
-                (self._directory / f"q.{slot}").unlink(missing_ok=True)
+                for name in filter(None, (file, f"q.{slot}")):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{self._place}/{name}")  # noqa: PTH108  # a Path costs more than the call
 
     def close(self) -> None:
         (self._directory / "request").unlink(missing_ok=True)
         for path in self._directory.glob("q.*"):
-            self._tell(path.name.removeprefix("q."), "down")
+            self._tell(path.name.removeprefix("q."), "exit 255")
         os.close(self.request)
         for path in self._directory.iterdir():
             path.unlink(missing_ok=True)
+
+
+def _content(path: str) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        parts = [os.read(descriptor, _MANY)]
+        while len(parts[-1]) == _MANY:
+            parts.append(os.read(descriptor, _MANY))
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)

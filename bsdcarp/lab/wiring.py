@@ -1,8 +1,8 @@
 """Which cards, VLANs and segments an inventory's hosts need: read from interface names and from who shares a group.
 
 FreeBSD's names tell what an interface is: ``em0`` a card, ``em0.20`` and ``vlan20`` VLANs (vlan(4)), and what is
-none of these has been renamed (``ifconfig_em1_name="wan"`` in rc.conf(5)).  Members of a group hear each other, so
-their cards are plugged into the same segment.
+none of these has been renamed (``ifconfig_em1_name="wan"`` in rc.conf(5)).  On Linux a card has any name.  Members of
+a group hear each other, so their cards are plugged into the same segment.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DRIVERS = (
     "sk|ste|stge|ti|txp|vge|vmx|vr|vte|vtnet|vxge|wb|xl|xn|hn|lagg|bridge|epair|tap|ue"
 )
 _CARD = re.compile(rf"(?:{_DRIVERS})[0-9]+")
-_TAGGED = re.compile(r"(?P<card>[a-z]+[0-9]+)\.(?P<tag>[0-9]+)")
+_TAGGED = re.compile(r"(?P<card>[a-z][a-z0-9]*[0-9])\.(?P<tag>[0-9]+)")
 _VLAN = re.compile(r"vlan(?P<tag>[0-9]+)")
 
 
@@ -43,13 +43,17 @@ class Link:
         return self.tag is None and self.name != self.card
 
 
-def links_of(names: Iterable[str]) -> dict[str, Link]:
-    """Interpret the interface names of one host, in order; cards that carry VLANs are added as links of their own."""
+def links_of(names: Iterable[str], *, renames: bool = True) -> dict[str, Link]:
+    """Interpret the interface names of one host, in order; cards that carry VLANs are added as links of their own.
+
+    ``renames`` says that a card has the name of its driver unless it was given another; on Linux it is any name.
+    """
     wanted = list(dict.fromkeys(names))
-    cards = [name for name in wanted if _CARD.fullmatch(name)]
+    virtual = [name for name in wanted if _TAGGED.fullmatch(name) or _VLAN.fullmatch(name)]
+    cards = [name for name in wanted if (_CARD.fullmatch(name) if renames else name not in virtual)]
     cards += [match["card"] for name in wanted if (match := _TAGGED.fullmatch(name))]
     taken = set(cards)
-    trunk = cards[0] if cards else _free("em", taken)
+    trunk = cards[0] if cards else _free("em" if renames else "eth", taken)
     links: dict[str, Link] = {}
     for name in wanted:
         if match := _TAGGED.fullmatch(name):
@@ -68,10 +72,10 @@ def links_of(names: Iterable[str]) -> dict[str, Link]:
     return links
 
 
-def management_link(links: Mapping[str, Link]) -> Link:
-    """Return one more card, for SSH alone, named after the others."""
+def management_link(links: Mapping[str, Link], driver: str = "em") -> Link:
+    """Return one more card, for SSH alone, named after the others, or after ``driver`` if there are none."""
     taken = {link.card for link in links.values()}
-    card = _free(_driver(next(iter(sorted(taken)), "em0")), taken)
+    card = _free(_driver(next(iter(sorted(taken)), f"{driver}0")), taken)
     return Link(card, card)
 
 

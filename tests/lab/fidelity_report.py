@@ -40,12 +40,14 @@ FIGURES: dict[str, Figures] = {
     "freebsd-9.3/08-nocarp-kernel-and-module.txt": Figures(39, 0),
     "freebsd-10.4/10-freebsd-10.4.txt": Figures(69, 2),
     "freebsd-10.4/10b-freebsd-10.4-carp-kernel.txt": Figures(46, 0),
+    "debian-12/01-carpd-under-systemd.txt": Figures(81, 0),
 }
 
+_SYSTEMS = {"freebsd": "FreeBSD", "debian": "Debian"}
 _HEAD = """\
 # How faithful the lab is
 
-`tests/lab/transcripts/` holds recordings of real FreeBSD systems: every command typed, what it printed on standard
+`tests/lab/transcripts/` holds recordings of real systems: every command typed, what it printed on standard
 output and standard error, and its exit status. `tests/lab/test_fidelity.py` sets up simulated machines of the same
 release, with the files and the state that each recording names, types the same commands into the same shell (a real
 csh), lets the same time pass, and compares line by line. Nothing of a recording is kept in the lab: what it prints comes
@@ -55,6 +57,9 @@ Taken out on both sides before comparing: times and dates, process ids, kernel a
 sizes of files, and packet counts other than zero. Console output of a boot is compared as a sequence of lines: every
 recorded line about the network, CARP, modules and rc warnings has to appear, in that order; roles are left out there,
 because a simulated boot takes no time while a real one lasts as long as an election.
+
+The recording of Linux was made on Debian 12 (systemd 252, iproute2 6.1.0, procps 4.0.2) in a container, with the real
+daemon and its unit, in root's bash; `tests/lab/test_linux_fidelity.py` replays it in `/bin/sh`.
 
 A step is a recorded command, a recorded boot, or a round of ARP requests sent from outside.
 
@@ -85,12 +90,13 @@ def page() -> str:
     """Return the text of docs/lab-fidelity.md."""
     by_release: dict[str, list[Figures]] = defaultdict(list)
     for file, figures in FIGURES.items():
-        by_release[file.split("/")[0].removeprefix("freebsd-")].append(figures)
+        system, _, release = file.split("/")[0].partition("-")
+        by_release[f"{_SYSTEMS[system]} {release}"].append(figures)
     rows = []
-    for release in sorted(by_release, key=float):
+    for release in sorted(by_release, key=lambda name: (name.split()[0], float(name.split()[1]))):
         matched = sum(each.matched for each in by_release[release])
         outside = sum(each.outside for each in by_release[release])
-        rows.append(f"| FreeBSD {release} | {matched + outside} | {matched} | {outside} |\n")
+        rows.append(f"| {release} | {matched + outside} | {matched} | {outside} |\n")
     matched = sum(each.matched for each in FIGURES.values())
     total = sum(each.total for each in FIGURES.values())
     rows.append(f"| all | {total} | {matched} ({100 * matched / total:.1f} %) | {total - matched} |\n")

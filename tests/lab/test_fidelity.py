@@ -11,7 +11,7 @@ from fidelity_report import FIGURES, Figures, page
 from fidelity_scenarios import ACTS, Act, new_network
 from out_of_scope import EXCLUSIONS, exclusion
 
-from bsdcarp.lab.machine import Machine
+from bsdcarp.lab.host import Host
 from bsdcarp.lab.wire import CommandServer
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "lab-fidelity.md"
 def replay(act: Act, root: Path) -> list[Outcome]:
     network = new_network()
     machines = act.build(root, network)
-    errors: list[tuple[Machine, Exception]] = []
+    errors: list[tuple[Host, Exception]] = []
     server = CommandServer(machines.values(), failed=lambda machine, error: errors.append((machine, error)))
     server.start()
     try:
@@ -51,7 +51,8 @@ def test_lab_prints_what_the_real_system_printed(act: Act, tmp_path: Path) -> No
 
 def test_every_recording_is_replayed_once() -> None:
     files = sorted(f"{path.parent.name}/{path.name}" for path in TRANSCRIPTS.glob("*/*.txt"))
-    assert sorted(file for act in ACTS for file in act.files) == files
+    # What was recorded on Linux is replayed by test_linux_fidelity.py.
+    assert sorted(file for act in ACTS for file in act.files) == [file for file in files if file[:7] == "freebsd"]
     assert sorted(FIGURES) == files
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from lab_machines import VHID_RELEASES, Bench, refused, run
 
 from bsdcarp.lab.commands.ifconfig_words import atoi
-from bsdcarp.lab.interface import Address
+from bsdcarp.lab.interface import Address, link_local
 from bsdcarp.lab.machine import Machine
 
 LOADED = 'carp_load="YES"\n'
@@ -253,3 +253,61 @@ def test_numbers_are_read_as_c_reads_them(text: str) -> None:
             break
         digits += ch
     assert atoi(text) == (int(sign + digits) if digits else 0)
+
+
+# VLANs, IPv6 before 9.0, and repeated addresses
+
+
+def test_a_vlan_interface_is_put_on_its_card_by_two_words(bench: Bench) -> None:
+    machine = bench.machine(
+        release="7.2",
+        rc='cloned_interfaces="vlan10"\nifconfig_vlan10="inet 203.0.113.3 netmask 255.255.255.0 vlan 10 vlandev em0"\n',
+    )
+    vlan = machine.kernel.interfaces["vlan10"]
+    assert (vlan.kind, vlan.tag, vlan.parent, vlan.ether) == ("vlan", 10, "em0", machine.nics[0].ether)
+    assert "broadcast 203.0.113.255" in run(machine, "ifconfig vlan10")
+    assert refused(machine, "ifconfig vlan10 vlan 11 vlandev em0") == "ifconfig: SIOCSETVLAN: Device busy"
+    run(machine, "ifconfig vlan11 create")
+    assert refused(machine, "ifconfig vlan11 vlan 11") == "ifconfig: both vlan and vlandev must be specified"
+    assert refused(machine, "ifconfig vlan11 vlan 11 vlandev em9") == "ifconfig: SIOCSETVLAN: Device not configured"
+    assert refused(machine, "ifconfig vlan11 vlan 0 vlandev em0") == "ifconfig: SIOCSETVLAN: Invalid argument"
+    assert refused(machine, "ifconfig vlan11 vlan 1 vlandev em0", "joe") == "ifconfig: SIOCSETVLAN: permission denied"
+    run(machine, "ifconfig vlan11 vlan 11 vlandev em0 up")
+    assert refused(machine, "ifconfig vlan12 create vlan 9999 vlandev em0") == "ifconfig: SIOCSETVLAN: Invalid argument"
+
+
+def test_ipv6_before_nine_has_variables_of_its_own(bench: Bench) -> None:
+    rc = (
+        'ipv6_ifconfig_em0="2001:db8::2 prefixlen 64"\nipv6_ifconfig_em0_alias0="2001:db8::3 prefixlen 64"\n'
+        'ipv6_ifconfig_em0_alias2="2001:db8::5 prefixlen 64"\n'
+    )
+    without = bench.machine("without", "7.2", rc=rc)
+    assert "inet6" not in run(without, "ifconfig em0")
+    machine = bench.machine("with", "7.2", rc=f'ipv6_enable="YES"\n{rc}')
+    addresses = [line.split()[1] for line in run(machine, "ifconfig em0").splitlines() if "inet6" in line]
+    assert addresses == [f"{link_local(machine.nics[0].ether)}%em0", "2001:db8::2", "2001:db8::3"]
+    chosen = bench.machine("chosen", "7.2", rc=f'ipv6_enable="YES"\nipv6_network_interfaces="em1"\n{rc}')
+    assert "2001:db8::2" not in run(chosen, "ifconfig em0")
+
+
+def test_an_interface_gets_its_link_local_address_when_ipv6_is_let_in(bench: Bench) -> None:
+    machine = bench.machine(release="12.1")
+    assert "inet6 fe80" not in run(machine, "ifconfig em0")
+    run(machine, "ifconfig em0 inet6 -ifdisabled")
+    assert f"inet6 {link_local(machine.nics[0].ether)}%em0" in run(machine, "ifconfig em0")
+
+
+@pytest.mark.parametrize(("release", "keeps"), [("11.2", False), ("11.4", True), ("12.1", True)])
+def test_repeating_the_only_address_of_a_vhid_destroys_it_up_to_11_2(bench: Bench, release: str, keeps: bool) -> None:
+    machine = bench.machine(release=release, loader='carp_load="YES"\n')
+    line = "ifconfig em0 inet vhid 1 pass secret alias 192.0.2.10/32"
+    run(machine, line)
+    if keeps:
+        run(machine, line)
+        assert machine.carp_states() == {"1@em0": "BACKUP"}
+        return
+    assert refused(machine, line) == "ifconfig: ioctl (SIOCAIFADDR): Protocol not available"
+    assert machine.carp_states() == {}
+    assert "192.0.2.10" not in run(machine, "ifconfig em0")
+    run(machine, line)  # every other time it works
+    assert machine.carp_states() == {"1@em0": "BACKUP"}

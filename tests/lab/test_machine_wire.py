@@ -16,7 +16,7 @@ from bsdcarp.errors import LabError
 from bsdcarp.lab.commands import table
 from bsdcarp.lab.machine import Machine
 from bsdcarp.lab.reply import Call, Reply
-from bsdcarp.lab.wire import CommandServer, shell_fragment
+from bsdcarp.lab.wire import CommandServer, shell_fragment, short_fragment
 
 
 def shell(machine: Machine, script: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
@@ -174,3 +174,29 @@ def test_fragment_prints_exactly_the_reply(out: bytes, err: bytes, status: int) 
     script = shell_fragment(Reply(out, err, status)).encode("utf-8", "surrogateescape")
     run = subprocess.run(["/bin/sh", "-c", os.fsdecode(script)], capture_output=True, check=False)
     assert (run.stdout, run.stderr, run.returncode) == (out, err, status)
+
+
+@given(
+    out=st.text(st.characters(min_codepoint=32, max_codepoint=126, include_characters="\n\t"), max_size=60),
+    err=st.text(st.sampled_from("-%\\'\"\n $x"), max_size=20),
+    status=st.integers(0, 125),
+)
+@settings(max_examples=25, deadline=None)
+def test_short_fragment_is_one_line_that_prints_exactly_the_reply(out: str, err: str, status: int) -> None:
+    line = short_fragment(Reply(out.encode(), err.encode(), status))
+    assert line is not None
+    assert "\n" not in line
+    # As in the client: read by the shell, without a word of its own before it.
+    script = 'read -r answer && eval "$answer"'
+    run = subprocess.run(
+        ["/bin/sh", "-c", script], input=f"{line}\n".encode(), capture_output=True, check=False, timeout=30
+    )
+    assert (run.stdout, run.stderr, run.returncode) == (out.encode(), err.encode(), status)
+
+
+def test_what_is_long_or_not_plain_text_or_a_script_goes_through_a_file(served: Machine) -> None:
+    assert short_fragment(Reply(b"x" * 1000)) is None
+    assert short_fragment(Reply("ü".encode())) is None
+    assert short_fragment(Reply(b"a\0b")) is None
+    assert short_fragment(Reply(script="exec true")) is None
+    assert len(shell(served, "ifconfig -a").stdout) > 400

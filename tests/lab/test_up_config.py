@@ -49,7 +49,7 @@ ARTICLE = inventory(
 
 
 def plans(of: Inventory, **options: object) -> dict[str, MachinePlan]:
-    made, _ = plan_machines(of, **options)  # type: ignore[arg-type]  # any option
+    made = plan_machines(of, **options)  # type: ignore[arg-type]  # any option
     return {plan.name: plan for plan in made}
 
 
@@ -333,14 +333,16 @@ def test_a_host_without_groups_is_simulated_too() -> None:
 # Which hosts, which releases
 
 
-def test_linux_is_skipped_with_a_reason_and_an_open_release_is_the_newest_common_one() -> None:
+def test_linux_stands_beside_freebsd_and_an_open_release_is_the_newest_common_one() -> None:
     debian = Host("web2", "192.0.2.12", "eth0", Release("linux", 12, name="debian-12"))
     open_release = Host("web1", "192.0.2.11", "vtnet0")
     both = inventory([open_release, debian], [group("g", 1, ["192.0.2.10/24"], [("web1", "vtnet0"), ("web2", "eth0")])])
-    made, skipped = plan_machines(both)
-    assert [(plan.name, plan.release.name) for plan in made] == [("web1", "14.2")]
-    assert [entry.host for entry in skipped] == ["web2"]
-    assert "FreeBSD" in skipped[0].reason
+    made = plan_machines(both)
+    assert [(plan.name, plan.release.title) for plan in made] == [("web1", "FreeBSD 14.2"), ("web2", "Debian 12")]
+    assert [nic.name for plan in made for nic in plan.nics] == ["vtnet0", "eth0"]
+    assert len({nic.segment for plan in made for nic in plan.nics}) == 1
+    assert "iface eth0 inet static\n    address 192.0.2.12/24\n    gateway 192.0.2.254\n" in made[1].interfaces
+    assert made[1].rc_conf == ""
 
 
 def test_releases_can_be_chosen_and_hosts_limited() -> None:
@@ -371,6 +373,5 @@ def test_the_example_inventory_can_be_simulated() -> None:
     from bsdcarp.inventory import load, require
 
     example = Path(__file__).parents[2] / "inventory.example.yml"
-    made, skipped = plan_machines(require(load(example)))
-    assert [plan.name for plan in made] == ["server1", "server2", "fw1", "fw2", "web1"]
-    assert [entry.host for entry in skipped] == ["web2"]
+    made = plan_machines(require(load(example)))
+    assert [plan.name for plan in made] == ["server1", "server2", "fw1", "fw2", "web1", "web2"]

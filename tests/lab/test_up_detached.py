@@ -52,9 +52,10 @@ def test_a_detached_lab_is_seen_and_ended_by_others(inventory: Path, directory: 
     assert state.running
     assert state.pid not in {0, os.getpid()}
     assert [(host.name, host.address, host.release, host.reachable) for host in state.hosts] == [
-        ("a", "192.0.2.2", "14.2", True)
+        ("a", "192.0.2.2", "14.2", True),
+        ("b", "192.0.2.3", "debian-12", True),
     ]
-    assert [host for host, _reason in state.skipped] == ["b"]
+    assert [host.title for host in state.hosts] == ["FreeBSD 14.2", "Debian 12"]
     assert Path(state.ssh_config).is_file()
     assert lab_status(directory) == state
     with pytest.raises(LabError, match="runs here already"):

@@ -23,7 +23,7 @@ from types import MappingProxyType, TracebackType
 from typing import Self
 
 from bsdcarp.lab.algorithms import Algorithms, algorithms
-from bsdcarp.lab.config import MachinePlan, Skipped, plan_machines
+from bsdcarp.lab.config import MachinePlan, plan_machines
 from bsdcarp.lab.keys import HostKeys, KeyPair, client_keys, host_keys
 from bsdcarp.lab.machine import Machine
 from bsdcarp.lab.network import Network
@@ -156,14 +156,12 @@ class RealCluster:
         directory: Path,
         network: Network,
         hosts: Mapping[str, RealHost],
-        skipped: tuple[Skipped, ...],
         undo: contextlib.ExitStack,
     ) -> None:
         self.directory = directory
         self.network = network
         self.hosts = MappingProxyType(dict(hosts))
         self.machines = MappingProxyType({name: host.machine for name, host in hosts.items()})
-        self.skipped = skipped
         self.ssh_config = directory / "ssh_config"
         self.known_hosts = directory / "known_hosts"
         self.identity = directory / "id_ed25519"
@@ -182,7 +180,7 @@ class RealCluster:
         keys: Path | None = None,
     ) -> RealCluster:
         """Build and boot the hosts and return when every sshd answers; the arguments are those of ``Lab.start``."""
-        plans, skipped = plan_machines(inventory, hosts=hosts, releases=releases, noise=noise)
+        plans = plan_machines(inventory, hosts=hosts, releases=releases, noise=noise)
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
         clients = client_keys(directory)
@@ -191,7 +189,9 @@ class RealCluster:
         with contextlib.ExitStack() as undo:
             wires = lay_wires(len(plans))
             undo.callback(wires.close)
-            machines = [build_machine(plan, directory / "hosts" / plan.name, network) for plan in plans]
+            built = [build_machine(plan, directory / "hosts" / plan.name, network) for plan in plans]
+            machines = [machine for machine in built if isinstance(machine, Machine)]
+            assert machines == built, "real hosts simulate FreeBSD only"
             commands = CommandServer(machines)
             commands.start()
             undo.callback(commands.stop)
@@ -206,7 +206,7 @@ class RealCluster:
             undo.callback(network.stop)
             reached = [_reached(plan, real[plan.name].address, proofs[plan.name]) for plan in plans]
             write_ssh_files(directory, reached)
-            return cls(directory, network, real, skipped, undo.pop_all())
+            return cls(directory, network, real, undo.pop_all())
 
     def machine(self, name: str) -> Machine:
         return self.machines[name]

@@ -124,13 +124,13 @@ def _take(words: list[str], key: str) -> str:
 
 
 def _vlan(kernel: Kernel, name: str, parent: str, tag: int) -> Interface:
-    below = kernel.interfaces.get(parent)
-    if below is None:
+    if parent not in kernel.interfaces:
         raise WordError("SIOCSETVLAN: Device not configured")
-    vlan = kernel.new_interface(name, "vlan", ether=below.ether, nic=below.nic, tag=tag)
-    vlan.parent = parent
-    vlan.driver = below.driver
-    vlan.link = below.link
+    vlan = kernel.new_interface(name, "vlan")
+    try:
+        kernel.attach_vlan(vlan, parent, tag)
+    except OSError as error:
+        raise WordError(f"SIOCSETVLAN: {error.strerror}") from None
     return vlan
 
 

@@ -16,7 +16,7 @@ from bsdcarp.lab.kernel import Kernel
 __all__ = ["Change"]
 
 _IGNORED = frozenset({"arp", "-arp", "no_dad", "-no_dad", "accept_rtadv", "-accept_rtadv", "promisc", "-promisc"})
-_IGNORED_WITH_VALUE = frozenset({"broadcast", "metric", "media", "mediaopt", "descr", "description", "vlandev", "vlan"})
+_IGNORED_WITH_VALUE = frozenset({"broadcast", "metric", "media", "mediaopt", "descr", "description"})
 
 
 class Change:
@@ -28,6 +28,7 @@ class Change:
         self.is_root = is_root
         self.request = Request()
         self.gone = False
+        self._vlan: dict[str, str] = {}
 
     def run(self, words: Sequence[str]) -> None:
         """Perform all words."""
@@ -49,6 +50,7 @@ class Change:
             elif word not in _IGNORED:
                 self.request.set_address(word)
         if not self.gone:
+            self._attach_vlan()
             self._send_carp()
             self._change_addresses()
 
@@ -99,6 +101,9 @@ class Change:
         if not self.is_root:
             raise WordError("ioctl(SIOCSIFINFO_IN6): Operation not permitted")
         self.interface.ifdisabled = value
+        if not value and self.interface.up:
+            # nd6_ioctl() attaches the link-local address that was held back so far.
+            self.kernel.addressing.interface_came_up(self.interface)
 
     def rename(self, value: str) -> None:
         self._need_root("SIOCSIFNAME")
@@ -115,6 +120,23 @@ class Change:
 
     def prefixlen(self, value: str) -> None:
         self.request.prefixlen = atoi(value)
+
+    # -- VLANs ------------------------------------------------------------------------------------------------------
+
+    def set_vlan(self, word: str, value: str) -> None:
+        self._vlan[word] = value
+
+    def _attach_vlan(self) -> None:
+        """Put a vlan interface on its card (SIOCSETVLAN); ifconfig wants both words at once (ifvlan.c)."""
+        if not self._vlan:
+            return
+        if len(self._vlan) < 2:
+            raise WordError("both vlan and vlandev must be specified")
+        self._need_root("SIOCSETVLAN")
+        try:
+            self.kernel.attach_vlan(self.interface, self._vlan["vlandev"], atoi(self._vlan["vlan"]))
+        except OSError as error:
+            raise WordError(f"SIOCSETVLAN: {error.strerror}") from None
 
     # -- CARP, per address ----------------------------------------------------------------------------------------
 
@@ -243,6 +265,8 @@ _VALUES: dict[str, Callable[[Change, str], None]] = {
     "mtu": Change.mtu,
     "netmask": Change.netmask,
     "prefixlen": Change.prefixlen,
+    "vlan": lambda change, value: change.set_vlan("vlan", value),
+    "vlandev": lambda change, value: change.set_vlan("vlandev", value),
 }
 _VALUES_VHID: dict[str, Callable[[Change, str], None]] = {
     "vhid": Change.set_vhid,

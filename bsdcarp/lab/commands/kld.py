@@ -11,7 +11,7 @@ from bsdcarp.lab.reply import Call, Reply, failure, text
 if TYPE_CHECKING:
     from bsdcarp.lab.machine import Machine
 
-__all__ = ["kldload", "kldstat", "kldunload"]
+__all__ = ["kldload", "kldstat", "kldunload", "kldxref"]
 
 _NOT_EXECUTABLE = "an error occurred while loading the module. Please check dmesg(8) for more details."
 
@@ -109,3 +109,12 @@ def _row(machine: Machine, file: KernelFile, *, verbose: bool) -> str:
         return f"{row}\n"
     modules = "".join(shape.module_row.format(id=number, name=name) + "\n" for name, number in file.modules.items())
     return f"{row} ({file.path})\n\tContains modules:\n\t\t Id Name\n{modules}"
+
+
+def kldxref(machine: Machine, call: Call) -> Reply:
+    """Write linker.hints; the lab's loader finds modules without it."""
+    for name in (word for word in call.args if not word.startswith("-")):
+        if not machine.tree.path(name, call.cwd).is_dir():
+            return failure(f"kldxref: {name}: No such file or directory")
+        machine.tree.write(f"{name}/linker.hints", "", call.cwd)
+    return text()

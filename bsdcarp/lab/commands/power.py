@@ -16,6 +16,7 @@ _GRACE = 0.05
 """Seconds between the command's answer and the end of its session."""
 
 _NOW = "Shutdown NOW!\nShutdown NOW!\n\nSystem shutdown time has arrived\a\a\n"
+_NEXTBOOT_USAGE = "Usage: nextboot [-e variable=value] [-f] [-k kernel] [-o options]\n       nextboot -D\n"
 _pids = itertools.count(2801)
 
 
@@ -51,15 +52,44 @@ def halt(machine: Machine, call: Call) -> Reply:
 
 
 def nextboot(machine: Machine, call: Call) -> Reply:
-    """Choose the kernel of the next boot only, by /boot/nextboot.conf."""
+    """Choose the kernel and the loader variables of the next boot only, by /boot/nextboot.conf.
+
+    On ZFS the loader cannot write the file, and since 13.0 the switch is in the label of the pool (main commit
+    e307eb94ae52); before, the file is in force until a boot reaches rc.d/root, which removes it.
+    """
     words = list(call.args)
+    if not call.is_root:
+        return failure("cannot create /boot/nextboot.conf: Permission denied", 2)
     if "-D" in words:
         machine.tree.path("/boot/nextboot.conf").unlink(missing_ok=True)
+        machine.disk.nvstore.pop("nextboot_enable", None)
         return text()
-    if "-k" not in words or words.index("-k") + 1 >= len(words):
-        return failure("Usage: nextboot [-e variable=value] [-f] [-k kernel] [-o options]")
-    kernel = words[words.index("-k") + 1]
-    if "-f" not in words and not machine.tree.exists(f"/boot/{kernel}/kernel"):
-        return failure(f"Error: /boot/{kernel} doesn't exist. Use -f to override.")
-    machine.tree.write("/boot/nextboot.conf", f'nextboot_enable="YES"\nkernel="{kernel}"\n')
-    return text()
+    lines: list[str] = []
+    kernel = ""
+    while words:
+        option = words.pop(0)
+        if option in {"-a", "-f"}:
+            continue
+        if option not in {"-e", "-k", "-o"} or not words:
+            return text(_NEXTBOOT_USAGE, status=1)
+        value = words.pop(0)
+        kernel = value if option == "-k" else kernel
+        name, _, given = value.partition("=") if option == "-e" else ("kernel", "", value)
+        lines.append(f'{"kernel_options" if option == "-o" else name}="{given}"\n')
+    if not lines:
+        return text(_NEXTBOOT_USAGE, status=1)
+    if kernel and "-f" not in call.args and not machine.tree.path(f"/boot/{kernel}").is_dir():
+        return text(f"Error: /boot/{kernel} doesn't exist. Use -f to override.\n", status=1)
+    switch = 'nextboot_enable="YES"\n'
+    warning = ""
+    if machine.disk.filesystem == "zfs":
+        if machine.release.version >= (13, 0):
+            machine.disk.nvstore["nextboot_enable"] = "YES"
+            switch = ""
+        else:
+            warning = (
+                "WARNING: loader(8) has only R/O support for ZFS\n"
+                "nextboot.conf will NOT be reset in case of kernel boot failure\n"
+            )
+    machine.tree.write("/boot/nextboot.conf", switch + "".join(lines))
+    return text(stderr=warning)

@@ -29,6 +29,14 @@ class SysctlRun:
     out: bytearray = field(default_factory=bytearray)
     err: list[str] = field(default_factory=list)
     status: int = 0
+    _oids: list[Oid] = field(default_factory=list)
+
+    @property
+    def oids(self) -> list[Oid]:
+        """The leaves of the kernel, looked up once for a whole invocation."""
+        if not self._oids:
+            self._oids = leaves(self.machine.kernel)
+        return self._oids
 
     def complain(self, text: str, line: int = 0) -> None:
         at = f" at line {line}" if line else ""
@@ -42,8 +50,7 @@ class SysctlRun:
         """Handle one ``name`` or ``name=value``."""
         name, assigns, value = word.partition("=")
         name = name.rstrip() if line else name
-        oids = leaves(self.machine.kernel)
-        below = [oid for oid in oids if oid.name == name or oid.name.startswith(f"{name}.")]
+        below = [oid for oid in self.oids if oid.name == name or oid.name.startswith(f"{name}.")]
         if not below or not name:
             if "i" not in self.flags:
                 if "q" not in self.flags:
@@ -158,7 +165,7 @@ def run(machine: Machine, call: Call) -> Reply:
     for path in files:
         work.file(path)
     if flags & {"a", "A", "X"}:
-        for oid in leaves(machine.kernel):
+        for oid in work.oids:
             work.show_leaf(oid, alone=False)
     else:
         for word in words:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bsdcarp.lab.commands import identity, ifconfig, kld, make, network, power, service, sysctl, sysrc, tools
+from bsdcarp.lab.commands import identity, ifconfig, kld, make, network, power, service, storage, sysctl, sysrc, tools
 from bsdcarp.lab.reply import Call, Reply
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ COMMANDS: dict[str, Command] = {
     "command": tools.command,
     "config": identity.config,
     "daemon": tools.daemon,
+    "df": storage.df,
     "dmesg": tools.dmesg,
     "freebsd-version": identity.freebsd_version,
     "fsync": tools.fsync,
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "kldload": kld.kldload,
     "kldstat": kld.kldstat,
     "kldunload": kld.kldunload,
+    "kldxref": kld.kldxref,
     "lockf": tools.lockf,
     "logger": tools.logger,
     "ls": tools.ls,
