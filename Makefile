@@ -15,6 +15,7 @@ test: lint types unit
 
 # Everything, the long proofs included: the oldest libraries that pyproject.toml admits, too.
 test-all: lint types oldest $(VENV)/.tested
+	$(BIN)/python tests/fuzz/million.py
 	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term --run-long
 
 oldest: $(VENV)-oldest/.tested
@@ -29,12 +30,14 @@ lint: $(VENV)/.tested
 types: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/mypy tests/conftest.py
+	$(BIN)/mypy tests/systemd/conftest.py
 
 unit: $(VENV)/.tested
 	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term
 
 bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/fleet.py
+	$(BIN)/python benchmarks/carpd.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest .lab build dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* *.egg-info

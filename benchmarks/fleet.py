@@ -35,7 +35,7 @@ from realhosts.inventories import pairs  # noqa: E402
 from bsdcarp.fleet.course import plan_hosts  # noqa: E402
 from bsdcarp.fleet.hosts import Fleet, Look, Options  # noqa: E402
 from bsdcarp.model import Inventory, Secret  # noqa: E402
-from bsdcarp.plan import Plan  # noqa: E402
+from bsdcarp.plan import FileChange, Plan  # noqa: E402
 
 PASSWORD = "Benchmark1"  # of hosts that live for a minute
 FILES = ("/etc/rc.conf", "/etc/sysctl.conf", "/boot/loader.conf")
@@ -61,7 +61,7 @@ def plain_script(plan: Plan) -> str:
     """What somebody would send by hand: the added lines appended, the live commands run."""
     lines = ["PATH=/sbin:/bin:/usr/sbin:/usr/bin"]
     for change in plan.files:
-        if change.path in FILES:
+        if isinstance(change, FileChange) and change.path in FILES:
             before = (change.before or "").splitlines()
             added = [line for line in (change.after or "").splitlines() if line not in before]
             lines += [f"cat >>{change.path} <<'EOF'", *added, "EOF"]

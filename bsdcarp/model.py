@@ -270,6 +270,10 @@ class Host:
     """The sshd speaks only SHA-1 signatures and key exchange (FreeBSD before 9 or so)."""
     backend: Literal["carpd", "ucarp"] = "carpd"
     """Which daemon speaks CARP on a Linux host."""
+    virtual_mac: bool = True
+    """Linux: shared addresses answer with the virtual MAC; False where the network lets no foreign MAC through."""
+    notify: str | None = None
+    """Linux: a script that carpd runs at each change of state."""
     place: Place = field(default=NOWHERE, compare=False)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bsdcarp import __version__
-from bsdcarp.cli import change, lab, offline, reboot, state
+from bsdcarp.cli import change, ending, lab, offline, reboot, state
 
 __all__ = ["app"]
 
@@ -44,6 +44,9 @@ app.command()(change.apply)
 app.command()(state.verify)
 app.command()(state.persist)
 app.command()(state.status)
+app.command()(ending.pending)
+app.command()(ending.confirm)
+app.command()(ending.rollback)
 app.command()(reboot.reboot)
 app.command()(offline.schema)
 app.command()(offline.genpass)

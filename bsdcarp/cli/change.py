@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +13,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bsdcarp.cli.begin import Beginning
+    from bsdcarp.fleet.application import Applied
     from bsdcarp.fleet.course import HostPlan
     from bsdcarp.fleet.hosts import Fleet
-    from bsdcarp.fleet.results import Row
+    from bsdcarp.fleet.policy import Confirm, Policy
     from bsdcarp.report.screen import Screen
 
-__all__ = ["apply", "diff"]
+__all__ = ["ConfirmBy", "apply", "diff"]
+
+
+class ConfirmBy(Enum):
+    """The values of --confirm."""
+
+    AUTO = "auto"
+    MANUAL = "manual"
+    AFTER_REBOOT = "after-reboot"
+
+
+_CONFIRM: dict[ConfirmBy, Confirm] = {
+    ConfirmBy.AUTO: "auto",
+    ConfirmBy.MANUAL: "manual",
+    ConfirmBy.AFTER_REBOOT: "after-reboot",
+}
 
 
 def diff(
@@ -49,6 +66,19 @@ def apply(
     no_wait: Annotated[
         bool, typer.Option("--no-wait", help="Do not wait for the election; who is MASTER is not verified then.")
     ] = False,
+    confirm: Annotated[
+        ConfirmBy, typer.Option("--confirm", help="Who makes it final: apply itself once verified, you, or a reboot.")
+    ] = ConfirmBy.AUTO,
+    window: Annotated[
+        int, typer.Option("--window", metavar="SECONDS", min=20, help="When hosts take back what nobody confirmed.")
+    ] = 120,
+    canary: Annotated[
+        bool, typer.Option("--canary", help="Begin with one set of hosts alone; go on only if it ends well.")
+    ] = False,
+    max_failures: Annotated[
+        int, typer.Option("--max-failures", metavar="N", min=0, help="Begin nothing new once more have failed.")
+    ] = 0,
+    steal_lock: Annotated[bool, typer.Option("--steal-lock", help="Take the lock of a dead transaction away.")] = False,
     host: Hosts = None,
     group: Groups = None,
     ssh_config: SshConfig = None,
@@ -57,9 +87,10 @@ def apply(
     parallel: Parallel = 20,
     verbose: Verbose = 0,
 ) -> None:
-    """Bring hosts into the state the inventory describes, and verify it."""
+    """Bring hosts into the state the inventory describes, verify it, and make it final; otherwise it is taken back."""
     from bsdcarp.cli.begin import begin, screen
     from bsdcarp.fleet.hosts import Fleet, Options
+    from bsdcarp.fleet.policy import Policy
 
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
@@ -73,11 +104,20 @@ def apply(
         show_plans(to.human, plans.values())
         if not _consent(plans, to, yes=yes):
             raise typer.Exit(1)
-        rows, findings = _apply(fleet, start, plans, to, no_wait=no_wait)
-    _report(plans, rows, findings, to)
+        _foretell(start, plans, to)
+        policy = Policy(
+            wait=not no_wait,
+            confirm=_CONFIRM[confirm],
+            window=window,
+            canary=canary,
+            max_failures=max_failures,
+            steal=steal_lock,
+        )
+        result = _apply(fleet, start, plans, to, policy)
+    _report(plans, result, to)
     from bsdcarp.fleet.results import exit_status
 
-    raise typer.Exit(exit_status(rows))
+    raise typer.Exit(exit_status(result.rows))
 
 
 def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, HostPlan]:
@@ -124,7 +164,18 @@ def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
         from bsdcarp.report.plans import show_plans
 
         show_plans(to.out, plans.values())
+        if to.verbose:
+            _show_foreign(plans, to)
     return status
+
+
+def _show_foreign(plans: Mapping[str, HostPlan], to: Screen) -> None:
+    """Name what bsdcarp never put there, and leaves alone."""
+    from bsdcarp.judge import verify_host
+    from bsdcarp.report.findings import show_findings
+
+    judged = [verify_host(e.desired, e.snapshot) for e in plans.values() if e.desired and e.snapshot]
+    show_findings(to.out, [finding for found in judged for finding in found if finding.rule == "verify-foreign"])
 
 
 def _consent(plans: Mapping[str, HostPlan], to: Screen, *, yes: bool) -> bool:
@@ -138,25 +189,39 @@ def _consent(plans: Mapping[str, HostPlan], to: Screen, *, yes: bool) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _apply(
-    fleet: Fleet, start: Beginning, plans: Mapping[str, HostPlan], to: Screen, *, no_wait: bool
-) -> tuple[list[Row], tuple[object, ...]]:
+def _foretell(start: Beginning, plans: Mapping[str, HostPlan], to: Screen) -> None:
+    """Tell beforehand which groups cannot hear each other for a moment, and for how long at most."""
+    from bsdcarp.fleet.drain import digest_groups
+
+    for name in digest_groups(start.inventory, [n for n, e in plans.items() if e.plan], plans, start.secrets):
+        group = start.inventory.groups[name]
+        seconds = 3 * group.advbase + min(member.advskew for member in group.members) / 256
+        to.err.print(
+            f"! {name}: its password or addresses change, so all members are changed at once; "
+            f"where that takes longer than {seconds:.1f} s, two of them are MASTER until the last one has it",
+            style="warn",
+            soft_wrap=True,
+        )
+
+
+def _apply(fleet: Fleet, start: Beginning, plans: Mapping[str, HostPlan], to: Screen, policy: Policy) -> Applied:
     from bsdcarp.fleet.application import apply_plans
     from bsdcarp.report.progress import progress
 
     changing = sum(1 for entry in plans.values() if entry.plan)
     with progress(to, "applying", changing) as listener:
         fleet.tell = listener
-        result = apply_plans(fleet, plans, start.secrets, wait=not no_wait)
-    return list(result.rows), result.findings
+        return apply_plans(fleet, plans, start.secrets, policy)
 
 
-def _report(plans: Mapping[str, HostPlan], rows: list[Row], findings: tuple[object, ...], to: Screen) -> None:
+def _report(plans: Mapping[str, HostPlan], result: Applied, to: Screen) -> None:
+    from bsdcarp.cli.claims import keep_claims
     from bsdcarp.fleet.results import exit_status
-    from bsdcarp.model import Finding, Severity
+    from bsdcarp.model import Severity
     from bsdcarp.report.findings import show_findings
 
-    listed = [f for f in findings if isinstance(f, Finding)]
+    rows, listed, waiting = result.rows, result.findings, result.pending
+    keep_claims({terms.name: terms.claim for terms in waiting.values()})
     if to.json:
         from bsdcarp.report.document import dumps, finding_document, plan_document, row_document
 
@@ -166,6 +231,7 @@ def _report(plans: Mapping[str, HostPlan], rows: list[Row], findings: tuple[obje
             "hosts": plan_document(plans.values()),
             "results": row_document(rows),
             "findings": finding_document(listed),
+            "pending": {name: {"name": t.name, "token": t.claim, "window": t.window} for name, t in waiting.items()},
         }
         to.out.print(dumps(document), soft_wrap=True)
         return
@@ -173,3 +239,5 @@ def _report(plans: Mapping[str, HostPlan], rows: list[Row], findings: tuple[obje
 
     show_findings(to.out, [f for f in listed if f.severity is not Severity.INFO or to.verbose])
     show_summary(to.out, rows)
+    for token in dict.fromkeys(terms.claim for terms in waiting.values()):
+        to.out.print("to make it final: bsdcarp confirm; from elsewhere, with --token", token, soft_wrap=True)

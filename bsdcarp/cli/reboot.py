@@ -28,11 +28,11 @@ def reboot(
 
     from bsdcarp.cli.begin import begin, screen
     from bsdcarp.cli.state import show_assessment
-    from bsdcarp.fleet.application import settle_seconds
     from bsdcarp.fleet.course import Assessment, assess
     from bsdcarp.fleet.hosts import Fleet, Options
     from bsdcarp.fleet.progress import Event
     from bsdcarp.fleet.reboot import reboot_host
+    from bsdcarp.fleet.verification import settle_seconds
     from bsdcarp.report.progress import progress
 
     to = screen(json=json, verbose=verbose)

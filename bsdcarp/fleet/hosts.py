@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import secrets as randomness
-import socket
 import threading
-import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -19,14 +16,14 @@ from bsdcarp.errors import BsdcarpError, HostRefused, SshError
 from bsdcarp.fleet.progress import Event, Listener, silent
 from bsdcarp.inventory.secrets import resolve
 from bsdcarp.model import Host, Inventory
-from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH, RECORD_PATH, kernconf_path
+from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH, PENDING_PATHS, RECORD_PATH, kernconf_path
 from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.ssh import Become, Session, connect
 from bsdcarp.ssh import resolve as resolve_target
 
 if TYPE_CHECKING:
     from bsdcarp.plan import Plan
-    from bsdcarp.transaction import Outcome
+    from bsdcarp.transaction import Ending, Outcome, Terms
 
 __all__ = ["Fleet", "Look", "Options"]
 
@@ -145,36 +142,49 @@ class Fleet:
             self.tell(Event(name, "failed", str(error)))
         return look
 
-    def read(self, name: str) -> Snapshot:
-        """Read one host in one round trip.  Raises ``SshError``, ``RemoteError`` or ``HostRefused``."""
+    def read(self, name: str, more_files: Iterable[str] = ()) -> Snapshot:
+        """Read one host in one round trip, and ``more_files`` of it.
+
+        Raises ``SshError``, ``RemoteError`` or ``HostRefused``.
+        """
         host = self.inventory.hosts[name]
         token = randomness.token_hex(16)
-        script = read_script(token, (RECORD_PATH, LINUX_RECORD_PATH, CARPD_CONFIG, kernconf_path(host)))
+        usual = (RECORD_PATH, LINUX_RECORD_PATH, *PENDING_PATHS, CARPD_CONFIG, kernconf_path(host))
+        script = read_script(token, (*usual, *(path for path in more_files if path not in usual)))
         self.tell(Event(name, "reading"))
         answer = self._run(host, script, self.options.read_timeout)
         snapshot = parse(answer, token, host=name)
         _manageable(name, snapshot)
         return snapshot
 
-    def transact(self, plan: Plan) -> Outcome:
+    def transact(self, plan: Plan, terms: Terms) -> Outcome:
         """Put one plan into force.  Raises ``SshError``; a session lost midway is an ``Outcome`` of state ``lost``."""
         from bsdcarp.transaction import Outcome, read_outcome, transaction_script
 
-        host = self.inventory.hosts[plan.host]
         if self.stopping:
             return Outcome(plan.host, "untouched", "interrupted")
         token = randomness.token_hex(16)
-        name = f"tx-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{token[:6]}"
-        owner = f"{_whoami()} since {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime())}"
-        script = transaction_script(plan, token=token, name=name, owner=owner)
+        script = transaction_script(plan, terms, token=token)
         self.tell(Event(plan.host, "applying"))
         try:
-            answer = self._run(host, script, self.options.apply_timeout)
+            answer = self._run(self.inventory.hosts[plan.host], script, self.options.apply_timeout)
         except SshError as error:
             if not getattr(error, "sent", False):
                 raise
             return Outcome(plan.host, "lost", str(error))
         return read_outcome(answer, token, plan)
+
+    def end(self, host: str, script: Callable[[str], bytes]) -> tuple[Ending, str]:
+        """Confirm or take back a transaction: run what ``script`` makes of a marker, and read how it ended."""
+        from bsdcarp.transaction import read_ending
+
+        token = randomness.token_hex(16)
+        try:
+            return read_ending(self.run(host, script(token), timeout=self.options.apply_timeout), token)
+        except SshError as error:
+            if not getattr(error, "sent", False):
+                raise
+            return "lost", str(error)
 
     def run(self, name: str, script: bytes, *, timeout: float = 30.0) -> bytes:
         """Run a script on one host as root and return its standard output."""
@@ -213,14 +223,6 @@ class Fleet:
         source = host.become.password
         password = resolve(source, base_dir=Path(self.inventory.path).parent) if source else None
         return Become(host.become.method, password)
-
-
-def _whoami() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "somebody"
-    return f"{user}@{socket.gethostname()}"
 
 
 def _manageable(name: str, snapshot: Snapshot) -> None:

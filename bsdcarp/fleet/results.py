@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bsdcarp.errors import BsdcarpError, SshError
+from bsdcarp.transaction import Outcome
 
-__all__ = ["Row", "exit_status", "row_of_error"]
+__all__ = ["Row", "exit_status", "row_of_error", "row_of_outcome"]
 
 # Which result weighs more when hosts differ: a host in an unknown or half state above all.
 _WEIGHT = {
@@ -15,6 +16,7 @@ _WEIGHT = {
     "unknown": 1,
     "refused": 1,
     "undone": 6,
+    "rolled back": 6,
     "unreachable": 5,
     "not verified": 4,
     "would not survive": 4,
@@ -36,6 +38,31 @@ def row_of_error(host: str, error: BsdcarpError) -> Row:
     """Return the row of a host that could not be worked on."""
     text = str(error).removeprefix(f"{host}: ")
     return Row(host, "unreachable" if isinstance(error, SshError) else "refused", text)
+
+
+def row_of_outcome(outcome: Outcome, *, files: int, live: int, window: int) -> Row:
+    """Return the row of a host on which a transaction of so many changes ended, or waits for its confirmation."""
+    counted = f"{files} file{'' if files == 1 else 's'}, {live} live command{'' if live == 1 else 's'}"
+    host, reason = outcome.host, outcome.reason
+    match outcome.state:
+        case "done":
+            return Row(host, "changed", f"{counted}; {reason}" if reason else counted)
+        case "untouched":
+            return Row(host, "refused", f"untouched: {reason}")
+        case "locked":
+            return Row(host, "refused", f"untouched: held by {reason or 'another transaction'}")
+        case "pending":
+            return Row(host, "refused", f"untouched: {reason} waits for `bsdcarp confirm` or `bsdcarp rollback`")
+        case "undone":
+            return Row(host, "undone", f"as it was before: {reason}")
+        case "overdue":
+            return Row(host, "undone", f"{reason}; the host takes it back")
+        case "broken":
+            return Row(host, "broken", f"could not be taken back: {reason}")
+        case _:
+            return Row(
+                host, "unknown", f"the session was lost ({reason}); unconfirmed, it ends as it was in {window} s"
+            )
 
 
 def exit_status(rows: Iterable[Row]) -> int:

@@ -21,7 +21,7 @@ ARCHES = (
 
 BACKENDS = ("carpd", "ucarp")
 
-_SHARED = ("user", "become", "port", "interface", "os", "arch", "ssh", "backend")
+_SHARED = ("user", "become", "port", "interface", "os", "arch", "ssh", "backend", "virtual_mac", "notify")
 _HOST = ("address", *_SHARED, "interfaces", "sysctl", "kernel")
 _BELONGS_TO_TOP = {key: f"{key} stands at the top level, beside defaults" for key in ("sysctl", "kernel")}
 _BELONGS_TO_GROUP = {
@@ -45,6 +45,8 @@ class Defaults:
     arch: str = "amd64"
     legacy_ssh: bool = False
     backend: Literal["carpd", "ucarp"] = "carpd"
+    virtual_mac: bool = True
+    notify: str | None = None
 
 
 def read_defaults(reader: Reader, node: Node) -> Defaults:
@@ -89,6 +91,8 @@ def read_host(
         kernel=kernel,
         legacy_ssh=shared.legacy_ssh,
         backend=shared.backend,
+        virtual_mac=shared.virtual_mac,
+        notify=shared.notify,
         place=key.place,
     )
     return host, own
@@ -115,7 +119,18 @@ def _read_shared(reader: Reader, fields: dict[str, Node], path: Path, base: Defa
             result = replace(result, legacy_ssh=legacy)
         elif key == "backend" and (backend := reader.choice(node, where, BACKENDS)):
             result = replace(result, backend=cast("Literal['carpd', 'ucarp']", backend))
+        elif key == "virtual_mac" and (flag := _read_flag(reader, node, where)) is not None:
+            result = replace(result, virtual_mac=flag)
+        elif key == "notify" and (notify := reader.text(node, where, "the path of a script")):
+            result = replace(result, notify=notify)
     return result
+
+
+def _read_flag(reader: Reader, node: Node, path: Path) -> bool | None:
+    if isinstance(node, Scalar) and node.kind == "bool":
+        return node.text.lower() == "true"
+    reader.wrong(node, path, "true or false")
+    return None
 
 
 def _read_port(reader: Reader, node: Node, path: Path) -> int | None:
@@ -141,12 +156,7 @@ def _read_ssh(reader: Reader, node: Node, path: Path) -> bool | None:
         return None if chosen is None else chosen == "legacy"
     fields = reader.fields(node, path, ("legacy",), required=("legacy",)) or {}
     flag = fields.get("legacy")
-    if flag is None:
-        return None
-    if isinstance(flag, Scalar) and flag.kind == "bool":
-        return flag.text.lower() == "true"
-    reader.wrong(flag, (*path, "legacy"), "true or false")
-    return None
+    return None if flag is None else _read_flag(reader, flag, (*path, "legacy"))
 
 
 def _read_interfaces(reader: Reader, node: Node, path: Path) -> OwnAddresses:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from bsdcarp.judge.notes import Notes
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.snapshot import Snapshot
+from bsdcarp.snapshot.cksum import cksum
 
 __all__ = ["compare_files", "first_difference"]
 
@@ -26,6 +27,19 @@ def compare_files(desired: Desired, snapshot: Snapshot, notes: Notes, *, prefix:
             detail = "" if wanted.secret else f": it says {there!r}, not {expected!r}"
             message = f"the file differs from line {line} on{detail}"
             notes.error(f"{prefix}-file", message, "run apply, see diff first", notes.place(path, line))
+    _compare_programs(desired, snapshot, notes, prefix)
+
+
+def _compare_programs(desired: Desired, snapshot: Snapshot, notes: Notes, prefix: str) -> None:
+    for path, wanted in desired.programs.items():
+        found, place = (snapshot.linux.program if snapshot.linux else ""), notes.place(path)
+        if wanted.data is None:
+            if found:
+                notes.error(f"{prefix}-file-unwanted", "the file should not exist any more", "run apply", place)
+        elif not found:
+            notes.error(f"{prefix}-file-missing", "the file does not exist", "run apply", place)
+        elif found != cksum(wanted.data):
+            notes.error(f"{prefix}-program", f"it is not {wanted.title}, which this bsdcarp brings", "run apply", place)
 
 
 def first_difference(found: str, wanted: str) -> tuple[int, str, str]:

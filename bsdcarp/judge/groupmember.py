@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from bsdcarp.judge.verifyvhids import addresses_on, live_vhid
 from bsdcarp.model import IfAddress
 from bsdcarp.platforms.desired import Desired, DesiredVhid
+from bsdcarp.platforms.linux_carpd import CARPD
 from bsdcarp.snapshot import Snapshot, VhidState
 
 __all__ = ["GroupMember", "read_member"]
@@ -30,8 +31,26 @@ class GroupMember:
         if self.live:
             return self.live.state
         if self.desired.capabilities.syntax == "linux":
+            if self._silent:
+                return ""
             return "MASTER" if {a.address for a in self.vhid.addresses} <= self._texts() else "BACKUP"
         return ""
+
+    @property
+    def _silent(self) -> bool:
+        """On Linux: the service that should carry the vhid is not there, or does not say how it fares."""
+        facts = self.snapshot.linux
+        service = next((s for s in self.desired.services if self.vhid.vhid in s.vhids), None)
+        if facts is None or service is None:
+            return False
+        return service.name == CARPD or not facts.service(service.name).running
+
+    @property
+    def sent_away(self) -> bool:
+        """On Linux: somebody sent the vhid away by hand, and it stays so."""
+        status = self.snapshot.linux.carpd if self.snapshot.linux else None
+        key = (self.vhid.interface, self.vhid.vhid)
+        return any(v.failover for v in status.vhids if (v.interface, v.vhid) == key) if status else False
 
     @property
     def preempt(self) -> int | None:

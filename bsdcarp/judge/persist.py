@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bsdcarp.judge.bootorder import boot
 from bsdcarp.judge.bootstate import BootState
-from bsdcarp.judge.files import compare_files
 from bsdcarp.judge.notes import Notes
+from bsdcarp.judge.persistlinux import persist_linux
 from bsdcarp.judge.persistlive import note_vanishing
 from bsdcarp.judge.persistvhids import compare_vhids, concerned
 from bsdcarp.judge.sysctllines import PREFIX
@@ -29,7 +29,9 @@ def persist(desired: Desired, snapshot: Snapshot) -> list[Finding]:
     tell what would vanish.
     """
     if desired.capabilities.syntax == "linux":
-        return _linux(desired, snapshot)
+        notes = Notes(desired.host)
+        persist_linux(desired, snapshot, notes)
+        return _sorted(notes)
     state = boot(snapshot, desired.capabilities, desired.host)
     notes = Notes(desired.host)
     names = concerned(desired)
@@ -87,16 +89,3 @@ def _compare_sysctls(desired: Desired, state: BootState, notes: Notes) -> None:
                 f"use {cure}",
                 state.carp.place,
             )
-
-
-def _linux(desired: Desired, snapshot: Snapshot) -> list[Finding]:
-    notes = Notes(desired.host)
-    compare_files(desired, snapshot, notes, prefix="persist")
-    if desired.vhids:
-        unit = "bsdcarp-carpd"
-        state = snapshot.services.get(unit, "absent") or "absent"
-        if state == "absent":
-            notes.error("persist-service", f"{unit}.service does not exist", "install the daemon's unit")
-        elif state != "active":
-            notes.warning("persist-service", f"{unit}.service is {state}", f"systemctl enable --now {unit}")
-    return _sorted(notes)

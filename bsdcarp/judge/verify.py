@@ -12,6 +12,7 @@ from bsdcarp.judge.notes import Notes
 from bsdcarp.judge.passwords import same_password
 from bsdcarp.judge.sysctllines import PREFIX
 from bsdcarp.judge.verifydemotion import note_demotion
+from bsdcarp.judge.verifylinux import verify_linux
 from bsdcarp.judge.verifyvhids import note_vhids
 from bsdcarp.model import Finding, Severity
 from bsdcarp.platforms.desired import Desired
@@ -24,7 +25,7 @@ def verify_host(desired: Desired, snapshot: Snapshot) -> list[Finding]:
     """Return what on the host differs from ``desired``; an empty list means that nothing does."""
     notes = Notes(desired.host)
     if desired.capabilities.syntax == "linux":
-        _service(desired, snapshot, notes)
+        verify_linux(desired, snapshot, notes)
     else:
         _kernel(desired, snapshot, notes)
         _sysctls(desired, snapshot, notes)
@@ -56,16 +57,6 @@ def _kernel(desired: Desired, snapshot: Snapshot, notes: Notes) -> None:
         )
 
 
-def _service(desired: Desired, snapshot: Snapshot, notes: Notes) -> None:
-    state = snapshot.services.get("bsdcarp-carpd", "absent") or "absent"
-    if desired.vhids and state != "active":
-        notes.error(
-            "verify-service",
-            f"the daemon bsdcarp-carpd is {state}",
-            "run apply, then look at journalctl -u bsdcarp-carpd",
-        )
-
-
 def _sysctls(desired: Desired, snapshot: Snapshot, notes: Notes) -> None:
     if snapshot.carp == "absent":
         return
@@ -87,7 +78,9 @@ def _interfaces(desired: Desired, snapshot: Snapshot, notes: Notes) -> None:
             notes.error("verify-interface-missing", f"there is no interface {name}", f"choose one of {known or 'none'}")
             continue
         if "UP" not in found.flags:
-            notes.error("verify-interface-down", f"{name} is not UP", f"ifconfig {name} up")
+            linux = desired.capabilities.syntax == "linux"
+            remedy = f"ip link set {name} up" if linux else f"ifconfig {name} up"
+            notes.error("verify-interface-down", f"{name} is not UP", remedy)
         if found.status == "no carrier":
             notes.error("verify-interface-link", f"{name} has no link (no carrier)", "check cable and switch port")
         wants_ipv6 = any(a.family == "inet6" for v in desired.on(name) for a in v.addresses)

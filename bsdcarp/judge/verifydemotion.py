@@ -23,6 +23,12 @@ def note_demotion(desired: Desired, snapshot: Snapshot, notes: Notes) -> None:
             "bring the interfaces back; the counter cannot be set",
         )
         return
+    if desired.capabilities.syntax == "linux":
+        # Text of the daemon, not of a kernel's sysctl.
+        notes.warning(
+            "verify-demotion", f"carpd is demoted by {value}: {_why(desired, snapshot, value)}", "carpd ctl undemote"
+        )
+        return
     undo = f"sysctl net.inet.carp.demotion={-value} when its cause is gone (a write is added, so 0 changes nothing)"
     notes.warning("verify-demotion", f"net.inet.carp.demotion is {value}: {_why(desired, snapshot, value)}", undo)
 

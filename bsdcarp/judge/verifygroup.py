@@ -90,12 +90,12 @@ class _Group:
     def _why_many(self, masters: list[GroupMember]) -> tuple[str, str]:
         if len({m.address_list for m in masters if m.live}) > 1:
             return "their address lists differ, so each rejects the other's adverts", "run apply on all members"
-        keys = {m.live.key.digest for m in masters if m.live and m.live.key}
+        keys = {m.live.fingerprint for m in masters if m.live and m.live.fingerprint}
         if len(keys) > 1:
             return "their passwords differ, so each rejects the other's adverts", "run apply on all members"
         if len({bool(m.vhid.peer or m.vhid.peer6) for m in masters}) > 1:
             return "one sends to a peer, the other to the multicast group", "give every member a peer, or none"
-        unknown = "" if all(m.live and m.live.key for m in masters) else " (not every key could be read)"
+        unknown = "" if all(m.live and m.live.fingerprint for m in masters) else " (not every key could be read)"
         return (
             f"they do not hear each other{unknown}",
             "look for filtered adverts (IP protocol 112, multicast): pf, ipfw, switch, hypervisor; netstat -s -p carp",
@@ -111,7 +111,7 @@ class _Group:
             )
 
     def passwords(self) -> None:
-        keys = {m.name: m.live.key.digest for m in self.members if m.live and m.live.key}
+        keys = {m.name: m.live.fingerprint for m in self.members if m.live and m.live.fingerprint}
         if len(set(keys.values())) > 1:
             self.error(
                 "verify-password-differs",
@@ -145,6 +145,8 @@ class _Group:
         demoted = best.snapshot.sysctls.get(best.desired.capabilities.demotion or "", 0)
         if best.state == "INIT" or not best.state:
             why = f"{best.name} is {best.state or 'without it'}"
+        elif best.sent_away:
+            why = f"somebody sent it away from {best.name} (carpd ctl failover)"
         elif demoted:
             why = f"{best.name} is demoted by {demoted}"
         elif not best.preempt:

@@ -32,7 +32,7 @@ def note_vhids(desired: Desired, snapshot: Snapshot, notes: Notes) -> None:
     linux = desired.capabilities.syntax == "linux"
     for vhid in desired.vhids:
         interface, state = live_vhid(vhid, snapshot)
-        if interface is None or (linux and not interface.vhids):
+        if interface is None or (linux and not interface.vhids and not (snapshot.linux and snapshot.linux.carpd)):
             # A missing real interface is told elsewhere; on Linux the daemon, not the kernel, knows the vhids.
             if vhid.unit and snapshot.carp != "absent":
                 _Vhid(vhid, desired, snapshot, notes).missing()
@@ -79,7 +79,8 @@ class _Vhid:
         ):
             if found != value:
                 self.error(f"verify-{name}", f"{self.where} has {name} {found}, not {value}")
-        if state.key is not None and not same_password(state.key, wanted.password, self.can):
+        other_digest = state.digest and state.digest != wanted.password.digest
+        if other_digest or (state.key is not None and not same_password(state.key, wanted.password, self.can)):
             self.error(
                 "verify-password",
                 f"{self.where} has another password than the inventory, so it rejects the other members' adverts",
@@ -94,7 +95,9 @@ class _Vhid:
                 self.error(
                     f"verify-{name}",
                     f"{self.where} sends its adverts to {peer}, not to {expected}",
-                    "run apply; any ifconfig command for the vhid that leaves peer out sets it back to multicast",
+                    "run apply"
+                    if self.can.syntax == "linux"
+                    else "run apply; any ifconfig command for the vhid that leaves peer out sets it back to multicast",
                 )
 
     def addresses(self, interface: NetworkInterface) -> None:
@@ -137,9 +140,16 @@ class _Vhid:
             return f"{real.name} has no link"
         if "UP" not in interface.flags:
             return f"{interface.name} is not UP"
+        if self.can.syntax == "linux":
+            return self.carpd_reason() or "carpd could not start it; look at its log"
         if self.can.allow_restarts and self.snapshot.sysctls.get("allow") == 0:
             return "net.inet.carp.allow is 0"
         return "the kernel could not start it; look for carp in dmesg"
+
+    def carpd_reason(self) -> str:
+        status = self.snapshot.linux.carpd if self.snapshot.linux else None
+        key = (self.vhid.interface, self.vhid.vhid)
+        return next((v.reason for v in status.vhids if (v.interface, v.vhid) == key), "") if status else ""
 
 
 def _others(desired: Desired, snapshot: Snapshot, notes: Notes) -> None:

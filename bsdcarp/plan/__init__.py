@@ -2,8 +2,30 @@
 
 from __future__ import annotations
 
-from bsdcarp.plan.change import FREEBSD_STATE, FileChange, LiveChange, Plan
+from bsdcarp.plan.change import (
+    FREEBSD_STATE,
+    LINUX_STATE,
+    Drain,
+    FileChange,
+    Init,
+    LiveChange,
+    LiveState,
+    Plan,
+    ProgramChange,
+)
 from bsdcarp.plan.command import Command
 from bsdcarp.plan.make import plan
 
-__all__ = ["FREEBSD_STATE", "Command", "FileChange", "LiveChange", "Plan", "plan"]
+__all__ = [
+    "FREEBSD_STATE",
+    "LINUX_STATE",
+    "Command",
+    "Drain",
+    "FileChange",
+    "Init",
+    "LiveChange",
+    "LiveState",
+    "Plan",
+    "ProgramChange",
+    "plan",
+]

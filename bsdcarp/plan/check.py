@@ -6,20 +6,18 @@ from collections.abc import Iterator
 
 from bsdcarp.model import Finding, IfAddress, Severity, Vip
 from bsdcarp.plaintext import printable
+from bsdcarp.plan.check_linux import Problem, host_problems, interface_problems
 from bsdcarp.platforms.desired import Desired, DesiredVhid
-from bsdcarp.platforms.paths import CARPD_CONFIG
 from bsdcarp.snapshot import NetworkInterface, Snapshot
 
 __all__ = ["check"]
-
-_Problem = tuple[str, str, str]
 
 
 def check(desired: Desired, snapshot: Snapshot) -> list[Finding]:
     """Return every reason why ``desired`` cannot work on this host; all of them are errors."""
     found = [
         Finding(rule, Severity.ERROR, message, remedy, host=desired.host)
-        for rule, message, remedy in _kernel_problems(desired, snapshot)
+        for rule, message, remedy in (*_kernel_problems(desired, snapshot), *host_problems(desired, snapshot))
     ]
     for vhid in desired.vhids:
         problems = dict.fromkeys(_problems(desired, vhid, snapshot))
@@ -27,12 +25,12 @@ def check(desired: Desired, snapshot: Snapshot) -> list[Finding]:
     return found
 
 
-def _told(problem: _Problem) -> tuple[str, Severity, str, str]:
+def _told(problem: Problem) -> tuple[str, Severity, str, str]:
     rule, message, remedy = problem
     return rule, Severity.ERROR, message, remedy
 
 
-def _kernel_problems(desired: Desired, snapshot: Snapshot) -> Iterator[_Problem]:
+def _kernel_problems(desired: Desired, snapshot: Snapshot) -> Iterator[Problem]:
     if desired.kernel == "module" and snapshot.securelevel > 0:
         yield (
             "host-securelevel",
@@ -41,7 +39,7 @@ def _kernel_problems(desired: Desired, snapshot: Snapshot) -> Iterator[_Problem]
         )
 
 
-def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterator[_Problem]:
+def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterator[Problem]:
     interface = snapshot.interfaces.get(vhid.interface)
     if interface is None:
         there = ", ".join(sorted(map(printable, snapshot.interfaces))) or "none"
@@ -57,6 +55,7 @@ def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterat
             f"{vhid.interface} cannot do multicast, so it cannot carry a vhid",
             "use an Ethernet, VLAN, bridge or lagg interface",
         )
+    yield from interface_problems(vhid, interface, snapshot)
     pseudo = desired.capabilities.syntax == "pseudo"
     if pseudo:
         yield from _other_unit(desired, vhid, interface, snapshot)
@@ -89,15 +88,16 @@ def _covers(own: list[IfAddress], vip: Vip) -> bool:
     return _link_local(vip.interface) or any(vip.interface.ip in address.network for address in own)
 
 
-def _taken(desired: Desired, vip: Vip, snapshot: Snapshot) -> Iterator[_Problem]:
+def _taken(desired: Desired, vip: Vip, snapshot: Snapshot) -> Iterator[Problem]:
     syntax = desired.capabilities.syntax
-    if syntax == "linux" and f'"{vip}"' in snapshot.text(CARPD_CONFIG):
-        return  # the daemon puts it on the interface while it is master
+    ours = {(o.interface, a) for o in desired.previous.vhids for a in o.addresses} if syntax == "linux" else set()
     touched = {v.interface for v in desired.vhids} | {owned.interface for owned in desired.previous.vhids}
     for other in snapshot.interfaces.values():
         found = next((a for a in other.addresses if a.text == vip.address), None)
         if found is None or (syntax == "pseudo" and other.vhids):
             continue  # on carpN it is there because it is shared
+        if (other.name, vip.address) in ours:
+            continue  # a daemon on Linux puts it there while it is MASTER, and may have been killed as one
         # A link-local address is unique to its link only.
         if _link_local(vip.interface) and other.name not in touched:
             continue
@@ -115,9 +115,7 @@ def _taken(desired: Desired, vip: Vip, snapshot: Snapshot) -> Iterator[_Problem]
             )
 
 
-def _other_unit(
-    desired: Desired, vhid: DesiredVhid, parent: NetworkInterface, snapshot: Snapshot
-) -> Iterator[_Problem]:
+def _other_unit(desired: Desired, vhid: DesiredVhid, parent: NetworkInterface, snapshot: Snapshot) -> Iterator[Problem]:
     """Up to FreeBSD 9 a vhid can be there once per real interface; a second carpN is refused with EEXIST."""
     ours = {v.unit for v in desired.vhids} | {owned.interface for owned in desired.previous.vhids}
     for other in snapshot.interfaces.values():
@@ -131,7 +129,7 @@ def _other_unit(
             )
 
 
-def _parent_problems(vhid: DesiredVhid, vip: Vip, snapshot: Snapshot) -> Iterator[_Problem]:
+def _parent_problems(vhid: DesiredVhid, vip: Vip, snapshot: Snapshot) -> Iterator[Problem]:
     """Up to FreeBSD 9 the kernel takes the first multicast interface whose subnet holds the address."""
     for name, candidate in snapshot.interfaces.items():
         if "MULTICAST" not in candidate.flags or candidate.vhids:

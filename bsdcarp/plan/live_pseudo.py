@@ -97,14 +97,14 @@ def _create(v: DesiredVhid) -> Iterator[LiveChange]:
     yield LiveChange(
         f"{v.unit}: vhid {v.vhid}" + (f", {first}" if inet else ""),
         command(f"ifconfig {v.unit}", "vhid", str(v.vhid), *_parameters(v.advbase, v.advskew, v.password), first),
-        restarts=v.vhid,
+        restarts=(v.vhid,),
     )
     for address in v.addresses:
         if not inet or address is not inet[0]:
             yield LiveChange(
                 f"{address} on {v.unit}",
                 _add(v.unit, address.family, address.address, address.prefixlen),
-                restarts=v.vhid,
+                restarts=(v.vhid,),
             )
 
 
@@ -144,7 +144,7 @@ def _adjust(v: DesiredVhid, interface: NetworkInterface, snapshot: Snapshot) -> 
                 f"{address} on {v.unit}",
                 _add(v.unit, address.family, text, address.prefixlen),
                 (command(f"ifconfig {v.unit} {address.family} {text} -alias"),),
-                restarts=v.vhid,
+                restarts=(v.vhid,),
             )
     for text, present in there.items():
         if text not in wanted:
@@ -153,7 +153,7 @@ def _adjust(v: DesiredVhid, interface: NetworkInterface, snapshot: Snapshot) -> 
                 f"{text} leaves {v.unit}",
                 command(f"ifconfig {v.unit} {family} {text} -alias"),
                 (_add(v.unit, family, text, present.interface.network.prefixlen),),
-                restarts=v.vhid,
+                restarts=(v.vhid,),
             )
     if "UP" not in interface.flags:
         yield LiveChange(f"{v.unit} up", command(f"ifconfig {v.unit} up"), (command(f"ifconfig {v.unit} down"),))
@@ -175,7 +175,7 @@ def _destroy(interface: NetworkInterface, snapshot: Snapshot) -> LiveChange:
         f"{interface.name} goes away",
         command(f"ifconfig {interface.name} destroy"),
         tuple(undo),
-        restarts=_vhid(interface),
+        restarts=(_vhid(interface),),
     )
 
 

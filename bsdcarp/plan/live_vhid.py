@@ -74,7 +74,7 @@ def _removals(desired: Desired, interface: NetworkInterface, snapshot: Snapshot)
             f"{address.text} leaves vhid {address.vhid}",
             command(f"ifconfig {interface.name} {family} {address.text} -alias"),
             back,
-            restarts=address.vhid,
+            restarts=(address.vhid,),
         )
 
 
@@ -123,7 +123,7 @@ def _vhid_changes(
                 f"{address} on vhid {vhid.vhid}",
                 command(words, *parameters, "alias", str(address)),
                 (command(f"ifconfig {interface.name} {address.family} {address.address} -alias"),),
-                restarts=vhid.vhid,
+                restarts=(vhid.vhid,),
             )
 
 

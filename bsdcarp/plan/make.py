@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 
 from bsdcarp.model import Finding, Severity
 from bsdcarp.plan import live_pseudo, live_vhid
-from bsdcarp.plan.change import FileChange, LiveChange, Plan
+from bsdcarp.plan.change import LINUX_STATE, FileChange, LiveChange, Plan, ProgramChange
 from bsdcarp.plan.command import Command, command
+from bsdcarp.plan.live_linux import linux_steps
+from bsdcarp.plan.livestate import live_state
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.platforms.freebsd import SYSCTL_CONF, SYSCTL_CONF_LOCAL
 from bsdcarp.snapshot import Snapshot
+from bsdcarp.snapshot.cksum import cksum
 from bsdcarp.textfiles.sysctlconf import SysctlConf
 
 __all__ = ["plan"]
@@ -22,9 +25,9 @@ _KERNEL_DEFAULTS = {"allow": 1, "preempt": 0, "log": 1, "arpbalance": 0}
 
 def plan(desired: Desired, snapshot: Snapshot) -> Plan:
     """Return what turns ``snapshot`` into ``desired``; empty when nothing has to change."""
-    files = tuple(_files(desired, snapshot))
     if desired.capabilities.syntax == "linux":
-        return Plan(desired.host, files)
+        return _linux(desired, snapshot)
+    files = tuple(_files(desired, snapshot))
     reachable = desired.kernel != "static" or snapshot.carp != "absent"
     live: list[LiveChange] = []
     if desired.kernel == "module":
@@ -34,7 +37,8 @@ def plan(desired: Desired, snapshot: Snapshot) -> Plan:
         live += _sysctls(desired, snapshot)
         live += era.changes(desired, snapshot)
         live += _forgotten_sysctls(desired, snapshot)
-    return Plan(desired.host, files, tuple(live), tuple(_notes(desired, snapshot)))
+    notes = tuple(_notes(desired, snapshot))
+    return Plan(desired.host, files, tuple(live), notes, expects=live_state(snapshot))
 
 
 def _files(desired: Desired, snapshot: Snapshot) -> Iterator[FileChange]:
@@ -42,7 +46,29 @@ def _files(desired: Desired, snapshot: Snapshot) -> Iterator[FileChange]:
         state = snapshot.files.get(path)
         before = state.text if state else None
         if before != wanted.text:
-            yield FileChange(path, before, wanted.text, wanted.mode)
+            yield FileChange(path, before, wanted.text, wanted.mode, wanted.hidden)
+
+
+def _programs(desired: Desired, snapshot: Snapshot) -> Iterator[ProgramChange]:
+    for path, wanted in desired.programs.items():
+        before = (snapshot.linux.program if snapshot.linux else "") or None
+        after = None if wanted.data is None else cksum(wanted.data)
+        if before != after:
+            yield ProgramChange(path, before, wanted.data, wanted.title, wanted.mode)
+
+
+def _linux(desired: Desired, snapshot: Snapshot) -> Plan:
+    files: tuple[FileChange | ProgramChange, ...] = (*_programs(desired, snapshot), *_files(desired, snapshot))
+    steps = linux_steps(desired, snapshot, {change.path for change in files})
+    return Plan(
+        desired.host,
+        files,
+        (*steps.early, *steps.late),
+        early=len(steps.early),
+        restored=steps.restored,
+        init=desired.init,
+        state=LINUX_STATE,
+    )
 
 
 def _module(desired: Desired) -> LiveChange:

@@ -10,7 +10,7 @@ MASK = "********"
 # Between the word `pass` and the password there may be blanks, and in a file also a line's end, with or without a
 # backslash.  Whatever follows `authkey` or `wepkey` in an unrelated line is somebody's secret as well.
 _GAP = r"(?:[ \t]*\\?\r?\n[ \t]*(?![A-Za-z_]\w*=)|[ \t=]+)"
-_RC = re.compile(rf"""(?P<key>\b(?:pass|authkey|wepkey|psk){_GAP})(?P<value>\\?["'][^"'\n]*["']|[^\s"']+)""")
+_RC = re.compile(rf"""(?P<key>(?<!\.)\b(?:pass|authkey|wepkey|psk){_GAP})(?P<value>\\?["'][^"'\n]*["']|[^\s"']+)""")
 # carpd.json: the value of "password".
 _JSON = re.compile(r'(?P<key>"password"\s*:\s*")(?P<value>(?:[^"\\\n]|\\.)*)')
 _NAMED = re.compile(

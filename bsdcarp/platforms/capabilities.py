@@ -204,10 +204,11 @@ OLDEST = ERAS[0][0]
 LINUX = Capabilities(
     syntax="linux",
     module=None,
-    sysctls=frozenset(),
+    sysctls=frozenset({"allow", "preempt", "log", "arpbalance", "demotion"}),
     include_generic=False,
+    arpbalance=True,
     unicast=True,
-    state_keyword=False,
+    peer_line=True,
     bow_out=True,
     readd_restarts=False,
 )

@@ -10,8 +10,9 @@ from typing import Literal
 from bsdcarp.model import Secret, Vip
 from bsdcarp.platforms.capabilities import Capabilities
 from bsdcarp.platforms.record import Record
+from bsdcarp.snapshot import InitSystem
 
-__all__ = ["Desired", "DesiredFile", "DesiredVhid", "KernelNeed"]
+__all__ = ["Desired", "DesiredFile", "DesiredProgram", "DesiredService", "DesiredVhid", "KernelNeed"]
 
 KernelNeed = Literal["none", "present", "module", "static"]
 """What is still missing for carp in the running kernel: no group wants it, it is there, a module, a new kernel."""
@@ -25,6 +26,34 @@ class DesiredFile:
     mode: int = 0o644
     secret: bool = False
     """Whether it may hold passwords."""
+    hidden: bool = False
+    """Whether the whole of it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredProgram:
+    """A file of bytes that nobody wants to see a diff of, or None when it should not exist."""
+
+    data: bytes | None = field(repr=False)
+    title: str = ""
+    """What a plan calls it: name and version."""
+    mode: int = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredService:
+    """A service of Linux that should run now and after a boot."""
+
+    name: str
+    """Without ``.service``."""
+    vhids: tuple[int, ...]
+    """What it speaks for."""
+    described_by: str
+    """The file that tells the init system about it."""
+    restarted_by: tuple[str, ...] = ()
+    """Paths whose change needs a restart."""
+    reloaded_by: tuple[str, ...] = ()
+    """Paths whose change needs no more than a reload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +72,8 @@ class DesiredVhid:
     peer6: str | None = None
     unit: str = ""
     """``carpN`` on FreeBSD <= 9, empty elsewhere."""
+    virtual_mac: bool = True
+    """Linux: whether the addresses answer with the virtual MAC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +85,17 @@ class Desired:
     files: Mapping[str, DesiredFile]
     """By absolute path.  Files that bsdcarp has no opinion about are not there."""
     sysctls: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """Leaves of net.inet.carp."""
+    """Leaves of net.inet.carp; on Linux the daemon's settings of the same names."""
     vhids: tuple[DesiredVhid, ...] = ()
     """In ascending vhid order."""
+    programs: Mapping[str, DesiredProgram] = field(default_factory=lambda: MappingProxyType({}))
+    """By absolute path."""
+    services: tuple[DesiredService, ...] = ()
+    """Linux: what has to run."""
+    parents: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Linux: what the real interfaces need, by path below /proc/sys; a higher value serves as well."""
+    init: InitSystem = "systemd"
+    """Linux: what starts the services."""
     kernel: KernelNeed = "none"
     module: str = ""
     """``carp`` or ``if_carp`` where the kernel should have it as a module."""

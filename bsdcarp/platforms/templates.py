@@ -12,7 +12,7 @@ from bsdcarp.textfiles.alias import variable_name
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["environment", "rcquote", "render"]
+__all__ = ["environment", "plain", "rcquote", "render"]
 
 _ESCAPED = str.maketrans({ch: "\\" + ch for ch in '\\$`"'})
 
@@ -49,3 +49,11 @@ def environment() -> Environment:
 def render(template: str, **context: object) -> str:
     """Render ``templates/TEMPLATE`` with ``context``."""
     return environment().get_template(template).render(**context)
+
+
+def plain(template: str) -> str:
+    """Return ``templates/TEMPLATE`` as it is: shell and unit files have braces and percent signs of their own."""
+    loader = environment().loader
+    if loader is None:
+        raise BsdcarpError("the templates are missing", place=template)
+    return loader.get_source(environment(), template)[0]

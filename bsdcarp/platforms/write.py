@@ -18,16 +18,20 @@ def write_tree(desired: Desired, out: Path) -> list[Path]:
     written.
     """
     written: list[Path] = []
-    for path, file in desired.files.items():
-        if file.text is None:
-            continue
+    contents = {
+        path: (file.text.encode("utf-8", "surrogateescape"), 0o600 if file.secret else file.mode)
+        for path, file in desired.files.items()
+        if file.text is not None
+    }
+    contents |= {path: (program.data, program.mode) for path, program in desired.programs.items() if program.data}
+    for path, (data, mode) in contents.items():
         target = out / desired.host / path.lstrip("/")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             partial = target.with_name(f".{target.name}.{os.getpid()}")
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600 if file.secret else file.mode)
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
             with os.fdopen(descriptor, "wb") as stream:
-                stream.write(file.text.encode("utf-8", "surrogateescape"))
+                stream.write(data)
             partial.replace(target)
         except OSError as error:
             raise BsdcarpError(

@@ -8,10 +8,11 @@ from typing import Any
 
 from bsdcarp.fleet.course import HostPlan
 from bsdcarp.fleet.hosts import Look
+from bsdcarp.fleet.past import Memory
 from bsdcarp.fleet.results import Row
 from bsdcarp.model import Finding
 
-__all__ = ["dumps", "finding_document", "look_document", "plan_document", "row_document"]
+__all__ = ["dumps", "finding_document", "history_document", "look_document", "plan_document", "row_document"]
 
 
 def dumps(document: Mapping[str, Any]) -> str:
@@ -93,3 +94,24 @@ def look_document(looks: Mapping[str, Look]) -> dict[str, Any]:
             ],
         }
     return found
+
+
+def history_document(memories: Mapping[str, Memory]) -> dict[str, Any]:
+    """Return what hosts keep: the pending transaction, and every one with its outcome and its files."""
+    return {
+        name: {
+            "error": str(memory.error) if memory.error else None,
+            "pending": memory.history.pending or None,
+            "transactions": [
+                {
+                    "name": past.name,
+                    "owner": past.record.owner,
+                    "outcome": past.outcome,
+                    "files": [file.path for file in past.record.files],
+                    "live": [str(change.command) for change in past.record.live],
+                }
+                for past in memory.history.past
+            ],
+        }
+        for name, memory in memories.items()
+    }

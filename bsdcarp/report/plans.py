@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bsdcarp.fleet.course import HostPlan
-from bsdcarp.plan import FileChange, Plan
+from bsdcarp.plan import FileChange, Plan, ProgramChange
 
 __all__ = ["show_plans"]
 
@@ -54,7 +54,7 @@ def _show_plan(console: Console, entry: HostPlan, plan: Plan) -> None:
     console.print(text, soft_wrap=True)
 
 
-def _add_file(text: Text, change: FileChange) -> None:
+def _add_file(text: Text, change: FileChange | ProgramChange) -> None:
     for line in change.diff():
         style = next((style for start, style in _STYLES if line.startswith(start)), "")
         text.append(f"{line}\n", style)

@@ -9,11 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bsdcarp.fleet.hosts import Look
+from bsdcarp.fleet.past import Memory
 from bsdcarp.fleet.results import Row
 from bsdcarp.model import Inventory
 from bsdcarp.plaintext import printable
 
-__all__ = ["show_status", "show_summary"]
+__all__ = ["show_history", "show_status", "show_summary"]
 
 _SIGNS = {
     "changed": ("✔", "good"),
@@ -22,6 +23,9 @@ _SIGNS = {
     "would survive": ("✔", "good"),
     "skipped": (">", "warn"),
     "undone": ("↺", "warn"),
+    "rolled back": ("↺", "warn"),
+    "pending": ("…", "warn"),
+    "confirmed": ("✔", "good"),
     "not verified": ("✘", "bad"),
     "would not survive": ("✘", "bad"),
     "refused": ("✘", "bad"),
@@ -79,3 +83,25 @@ def _state_cells(vhid: int, interface: str, addresses: Iterable[object], look: L
                 Text(", ".join(there)),
             ]
     return [Text(interface), Text("no such vhid", "bad"), Text(""), Text(""), Text(""), Text("")]
+
+
+def show_history(console: Console, memories: Mapping[str, Memory]) -> None:
+    """Print one row per transaction that hosts keep, newest last; what waits stands out."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="faint")
+    for column in ("host", "transaction", "outcome", "files", "by"):
+        table.add_column(column, no_wrap=column != "by", overflow="fold")
+    for name, memory in memories.items():
+        if not memory.history.past and not memory.error:
+            table.add_row(Text(name, "host"), Text("none", "faint"), Text(""), Text(""), Text(""))
+        for past in memory.history.past:
+            waits = past.name == memory.history.pending
+            word = "pending" if waits else past.outcome
+            style = "warn" if waits else "good" if past.lasting else "faint"
+            table.add_row(
+                Text(name, "host"),
+                Text(printable(past.name)),
+                Text(word, style),
+                Text(str(len(past.record.files))),
+                Text(printable(past.record.owner), "faint"),
+            )
+    console.print(table)

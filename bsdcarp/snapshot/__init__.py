@@ -11,15 +11,31 @@ from bsdcarp.snapshot.facts import (
     Snapshot,
     VhidState,
 )
+from bsdcarp.snapshot.linuxfacts import (
+    CarpdFinding,
+    CarpdStatus,
+    CarpdVhid,
+    Foreign,
+    InitSystem,
+    LinuxFacts,
+    ServiceState,
+)
 from bsdcarp.snapshot.parse import parse
 from bsdcarp.snapshot.script import read_script
 
 __all__ = [
     "CarpSource",
+    "CarpdFinding",
+    "CarpdStatus",
+    "CarpdVhid",
     "FileState",
+    "Foreign",
+    "InitSystem",
     "InterfaceAddress",
     "KernelDirectory",
+    "LinuxFacts",
     "NetworkInterface",
+    "ServiceState",
     "Snapshot",
     "VhidState",
     "parse",

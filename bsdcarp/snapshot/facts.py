@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from bsdcarp.model import IfAddress, Release, Secret
+from bsdcarp.snapshot.linuxfacts import LinuxFacts
 
 __all__ = [
     "CarpSource",
@@ -56,6 +57,13 @@ class VhidState:
     """Only where ifconfig prints keys (10.4 and later, as root)."""
     peer: str = ""
     peer6: str = ""
+    digest: str = ""
+    """``Secret.digest`` of the key, where that is what the host shows (carpd)."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What stands for the key when members are compared; empty where nobody can tell."""
+        return self.key.digest if self.key is not None else self.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +79,11 @@ class NetworkInterface:
     """``active``, ``no carrier`` or empty."""
     inet6_disabled: bool = False
     """IFDISABLED among its nd6 options: IPv6 addresses do not work."""
+    kind: str = ""
+    """Linux: ``bridge``, ``vlan``, ``bond``, ``macvlan`` ..., empty for a plain one."""
+    port_of: str = ""
+    """Linux: ``bridge`` or ``bond`` where it is a port of one; its master's name is ``master``."""
+    master: str = ""
 
     def vhid(self, number: int) -> VhidState | None:
         """Return the state of vhid ``number`` on this interface, or None."""
@@ -107,7 +120,7 @@ class Snapshot:
     bootfile: str = ""
     carp: CarpSource = "absent"
     sysctls: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    """Leaves of net.inet.carp by name: ``preempt`` and so on."""
+    """Leaves of net.inet.carp by name: ``preempt`` and so on; on Linux the daemon's settings of these names."""
     interfaces: Mapping[str, NetworkInterface] = field(default_factory=lambda: MappingProxyType({}))
     files: Mapping[str, FileState] = field(default_factory=lambda: MappingProxyType({}))
     """By absolute path as on the host itself; a file that does not exist is not there."""
@@ -120,8 +133,10 @@ class Snapshot:
     kernels: tuple[KernelDirectory, ...] = ()
     sources: bool = False
     """Whether /usr/src/sys/ARCH/conf/GENERIC is there."""
-    services: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Linux: systemd units by name, with ``active``, ``inactive`` or ``absent``."""
+    boot_id: str = ""
+    """Linux: another text after every boot, also in a container."""
+    linux: LinuxFacts | None = None
+    """What only a Linux host has."""
 
     def text(self, path: str) -> str:
         """Return the text of ``path``, empty when it does not exist."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from ipaddress import ip_interface
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from bsdcarp.errors import HostRefused, RemoteError
@@ -15,12 +13,11 @@ from bsdcarp.plaintext import printable
 from bsdcarp.snapshot.facts import (
     CarpSource,
     FileState,
-    InterfaceAddress,
     KernelDirectory,
-    NetworkInterface,
     Snapshot,
 )
 from bsdcarp.snapshot.ifconfig import parse_ifconfig
+from bsdcarp.snapshot.linux import LinuxSections, read_linux
 
 __all__ = ["parse"]
 
@@ -42,7 +39,7 @@ class _Sections:
     rc: dict[str, str] = field(default_factory=dict)
     kernels: list[KernelDirectory] = field(default_factory=list)
     unwritable: set[str] = field(default_factory=set)
-    services: dict[str, str] = field(default_factory=dict)
+    processes: list[str] = field(default_factory=list)
     appliance: str = ""
 
 
@@ -119,8 +116,8 @@ def _sort_in(found: _Sections, head: list[str], raw: bytes) -> None:
             found.unwritable.add(path)
         case ["appliance", name]:
             found.appliance = name
-        case ["service", name]:
-            found.services[name] = body.strip()
+        case ["process"]:
+            found.processes.append(body)
         case [name, *_]:
             found.body[name] = body
 
@@ -183,49 +180,16 @@ def _rc_error(found: _Sections) -> str:
 
 
 def _linux(found: _Sections, hostname: str, machine: str, uid: int) -> Snapshot:
-    lines = found.body.get("os-release", "").splitlines()
-    os_release = {name: value.strip("\"'") for name, _, value in (line.partition("=") for line in lines)}
-    major, _, minor = os_release.get("VERSION_ID", "0").partition(".")
-    distribution = os_release.get("ID", "linux")
-    return Snapshot(
-        release=Release(
-            "linux",
-            _int(major, 0),
-            _int(minor, -1),
-            name=f"{distribution}-{os_release['VERSION_ID']}" if "VERSION_ID" in os_release else distribution,
-        ),
+    sections = LinuxSections(found.body, found.files, tuple(found.processes))
+    snapshot = read_linux(sections)
+    return replace(
+        snapshot,
         hostname=hostname,
         machine=machine,
         uid=uid,
-        boottime=_int(found.body.get("boottime"), 0),
-        interfaces=MappingProxyType(_ip_addresses(found.body.get("ip", ""))),
         files=MappingProxyType(found.files),
         unwritable=frozenset(found.unwritable),
-        services=MappingProxyType(found.services),
     )
-
-
-def _ip_addresses(text: str) -> dict[str, NetworkInterface]:
-    """Read ``ip -j addr show`` (iproute2's JSON)."""
-    try:
-        links = json.loads(text or "[]")
-    except json.JSONDecodeError:
-        return {}
-    found: dict[str, NetworkInterface] = {}
-    for link in links:
-        name = str(link.get("ifname", ""))
-        found[name] = NetworkInterface(
-            name=name,
-            flags=frozenset(link.get("flags", ())),
-            addresses=tuple(
-                InterfaceAddress(ip_interface(f"{info['local']}/{info['prefixlen']}"))
-                for info in link.get("addr_info", ())
-                if "local" in info
-            ),
-            ether=str(link.get("address", "")),
-            status="active" if link.get("operstate") == "UP" else "",
-        )
-    return found
 
 
 def _int(text: str | None, default: int) -> int:

@@ -130,17 +130,94 @@ read_linux() {
     section os-release
     cat "$R/etc/os-release" 2>/dev/null
     section ip
-    ip -j addr show 2>/dev/null
+    ip -j -d addr show 2>/dev/null
     section boottime
-    sed -n 's/^btime //p' /proc/stat 2>/dev/null
+    sed -n 's/^btime //p' "$R/proc/stat" 2>/dev/null
+    section proc
+    grep -s '' /dev/null "$R/proc/sys/kernel/random/boot_id" "$R"/proc/sys/net/ipv4/conf/*/arp_ignore \
+        "$R"/proc/sys/net/ipv4/conf/*/arp_announce
+    linux_services
+    section python
+    # The very one that the units name; "command -v" might find another.
+    if [ -x "$R/usr/bin/python3" ]; then python3 -V 2>&1; fi
+    section ucarp
+    for f in /usr/sbin/ucarp /usr/local/sbin/ucarp /sbin/ucarp; do
+        if [ -x "$R$f" ]; then
+            echo "$f"
+            break
+        fi
+    done
+    # Names of processes come from sh itself: no pgrep, whose pattern may be cut or missing.
+    for d in "$R"/proc/[0-9]*; do
+        { read -r name <"$d/comm"; } 2>/dev/null || continue
+        case $name in
+            ucarp | keepalived)
+                section process
+                tr '\0' '\n' <"$d/cmdline" 2>/dev/null ;;
+        esac
+    done
+    linux_carpd
     section files
-    for f in $FILES; do read_file "$f"; done
+    for f in $FILES $(linux_files); do read_file "$f"; done
     read_listed
-    for f in /etc /var/lib; do writable "$f"; done
-    if command -v systemctl >/dev/null 2>&1; then
-        section service bsdcarp-carpd
-        systemctl is-active bsdcarp-carpd.service 2>/dev/null
+    for f in /etc /var/lib /usr/local/lib; do writable "$f"; done
+}
+
+# shellcheck disable=SC2086  # names of units, meant to split
+linux_services() {
+    section init
+    if [ -d "$R/run/systemd/system" ]; then
+        echo systemd
+        units=bsdcarp-carpd.service
+        for f in "$R"/etc/systemd/system/bsdcarp-ucarp-*.service; do
+            if [ -f "$f" ]; then units="$units ${f##*/}"; fi
+        done
+        section units
+        systemctl show -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath -p DropInPaths \
+            -p NeedDaemonReload $units 2>/dev/null
+    elif [ -e "$R/run/openrc/softlevel" ]; then
+        echo openrc
+        if [ -e "$R/etc/init.d/bsdcarp-carpd" ]; then section script; fi
+        if [ -e "$R/run/openrc/started/bsdcarp-carpd" ]; then section started; fi
+        for f in "$R"/etc/runlevels/*/bsdcarp-carpd; do
+            if [ -h "$f" ] || [ -e "$f" ]; then section enabled; fi
+        done
+    else
+        echo sh
+        if [ -e "$R/usr/local/lib/bsdcarp/bsdcarp-carpd.sh" ]; then section script; fi
+        section executable
+        for f in /etc/rc.local /etc/rc.d/rc.local; do
+            if [ -x "$R$f" ]; then echo "$f"; fi
+        done
     fi
+}
+
+linux_carpd() {
+    p=$R/usr/local/lib/bsdcarp/carpd.pyz
+    [ -f "$p" ] || return 0
+    section program
+    cksum <"$p"
+    if [ -e "$R/run/bsdcarp/carpd.sock" ]; then
+        section carpd
+        python3 -I "$p" ctl status --json 2>/dev/null
+    fi
+}
+
+# What decides about carp on a Linux host: bsdcarp's own files, boot hooks, network configuration, and those files of
+# sysctl.d that name what bsdcarp sets.
+linux_files() {
+    for f in "$R"/usr/local/lib/bsdcarp/ucarp-up "$R"/usr/local/lib/bsdcarp/ucarp-down \
+        "$R"/usr/local/lib/bsdcarp/bsdcarp-carpd.sh "$R"/etc/bsdcarp/ucarp-*.pass "$R"/etc/init.d/bsdcarp-carpd \
+        "$R"/etc/systemd/system/bsdcarp-*.service "$R"/etc/sysctl.d/90-bsdcarp.conf "$R"/etc/rc.local \
+        "$R"/etc/rc.d/rc.local "$R"/etc/network/interfaces "$R"/etc/network/interfaces.d/* \
+        "$R"/etc/systemd/network/*.network "$R"/etc/keepalived/keepalived.conf; do
+        if [ -f "$f" ]; then echo "${f#"$R"}"; fi
+    done
+    # 90-bsdcarp.conf is in the list above already.
+    grep -l -s -e arp_ignore -e arp_announce "$R"/etc/sysctl.conf "$R"/etc/sysctl.d/*.conf "$R"/run/sysctl.d/*.conf \
+        "$R"/usr/local/lib/sysctl.d/*.conf "$R"/usr/lib/sysctl.d/*.conf | while read -r f; do
+        case $f in */90-bsdcarp.conf) ;; *) echo "${f#"$R"}" ;; esac
+    done
 }
 
 # One sysctl(8) tells most of what there is to know, and on Linux, which has no kern.ostype, it prints nothing.

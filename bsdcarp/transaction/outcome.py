@@ -10,11 +10,15 @@ from bsdcarp.plaintext import printable
 from bsdcarp.plan import Plan
 from bsdcarp.plan.mask import mask
 
-__all__ = ["Outcome", "State", "read_outcome"]
+__all__ = ["Ending", "Outcome", "State", "read_ending", "read_outcome"]
 
-State = Literal["done", "untouched", "undone", "broken", "locked", "lost"]
-"""In force; refused before the first write; failed and taken back; failed and not fully taken back; held by somebody
-else; or nothing known, because the answer ended early."""
+State = Literal["done", "untouched", "undone", "broken", "locked", "pending", "overdue", "lost"]
+"""In force until its window is over; refused before the first write; failed and taken back; failed and not fully taken
+back; held by somebody else; another one waits for its confirmation; its window was over before it was done, and the
+host takes it back; or nothing known, because the answer ended early."""
+Ending = Literal["confirmed", "undone", "broken", "late", "stranger", "unknown", "lost"]
+"""Final; taken back; not fully taken back; decided otherwise before; the claim is another's; no such transaction; or
+nothing known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,7 @@ def read_outcome(answer: bytes, token: str, plan: Plan) -> Outcome:
     reason = ""
     touched: list[str] = []
     ran = 0
-    failed = ""
+    failed = warning = ""
     for piece in answer.decode("utf-8", "surrogateescape").split(f"\n{token} ")[1:]:
         word, _, rest = piece.partition("\n")[0].partition(" ")
         detail = (rest + " " + " ".join(piece.split("\n")[1:])).strip()
@@ -54,11 +58,34 @@ def read_outcome(answer: bytes, token: str, plan: Plan) -> Outcome:
                 failed = f"{plan.live[int(rest) - 1].command}: "
             case "done":
                 state = "done"
-            case "untouched" | "undone" | "broken" | "locked":
+            case "locked":
+                state, reason = word, _holder(detail)
+            case "untouched" | "undone" | "broken" | "pending" | "overdue":
                 state, reason = word, failed + detail
+            case "demotion":
+                warning = f"the demotion was {detail.replace(' ', ' before and is ')} now"
             case _:
                 pass
-    return Outcome(plan.host, state, _shown(reason, plan), tuple(touched), ran)
+    return Outcome(plan.host, state, _shown(reason or warning, plan), tuple(touched), ran)
+
+
+def read_ending(answer: bytes, token: str) -> tuple[Ending, str]:
+    """Read the report of ``confirmation_script`` or ``undo_script``: how it ended, and the reason."""
+    for piece in reversed(answer.decode("utf-8", "surrogateescape").split(f"\n{token} ")[1:]):
+        word, _, rest = piece.partition("\n")[0].partition(" ")
+        match word:
+            case "confirmed" | "undone" | "broken" | "late" | "stranger" | "unknown":
+                return word, printable(mask(rest.strip()))
+            case _:
+                pass
+    return "lost", ""
+
+
+def _holder(detail: str) -> str:
+    alive, _, owner = detail.partition(" ")
+    if alive == "alive":
+        return owner
+    return f"{owner}, but that process is gone: --steal-lock takes the lock away"
 
 
 def _shown(reason: str, plan: Plan) -> str:

@@ -1,73 +1,77 @@
-# Puts one plan into force on this host, as a whole or not at all.
+# Puts one plan into force on this host, as a whole or not at all, until somebody confirms it or its time is over.
 #
-# Sent on standard input to /bin/sh -s with, before it, T (the marker of every line of the report), TX (the name of
-# this transaction), OWNER (who holds the lock) and STATE (where transactions are kept), and after it the plan as
-# functions: plan_check, plan_keep, plan_stage, plan_early, plan_commit, plan_live, plan_restored and live_N, undo_N.
-# A script that arrives cut off defines functions and runs none of them.
+# Sent on standard input to /bin/sh -s after common.sh, with OWNER (who holds the lock), TOKEN (what confirms),
+# WINDOW (seconds), STEAL and EARLY before it, and after it UNDO (the program that takes everything back) and the plan
+# as functions: plan_check, plan_live_check, plan_keep, plan_hooks, plan_stage, plan_early, plan_drain, plan_commit,
+# plan_live, plan_undrain and live_N.  A script that arrives cut off defines functions and runs none of them.
 #
 # From the first write on, nothing from outside stops it: a lost session or an interrupt on the operator's side
-# leaves the host complete (the script goes on) or untouched (it never began).
+# leaves the host complete (the script goes on) or untouched (it never began).  Before the first write the undo is
+# armed: a process of its own, which the session's end does not touch, and a boot hook.
 #
 # Processes are what costs time here: one cksum looks at all files at once, cp and mv take all files of a directory,
-# texts are written by sh itself, and lists are kept in variables.  New files are made in a directory of their own
-# beside the old ones, DIRECTORY/.bsdcarp-TX, so that mv is a rename.
+# texts are written by sh itself, and lists are kept in variables.
 
-R=${BSDCARP_ROOT-}
-# A printf that is not built in (FreeBSD 8 and older) would show texts, passwords among them, in ps(1).
-# shellcheck disable=SC2123  # nothing is to be found there
-PATH=/nonexistent
-PRINTF=external
-if command -v printf >/dev/null 2>&1; then PRINTF=builtin; fi
-PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
-LC_ALL=C
-# Lists of paths end every item with a newline and are split at newlines only.
-NL='
-'
-IFS=$NL
-export PATH LC_ALL
-umask 077
-
-# say WORD [TEXT]
-say() { printf '\n%s %s %s\n' "$T" "$1" "${2-}" 2>/dev/null || :; }
-
-# A failure before the first file is in place: take the staged files away and leave.
+# A failure before the first file is in place: nothing was changed, so take the staged files away and leave.
 refuse() {
+    if [ -n "$ARMED" ]; then
+        decide refused || over
+        settle "untouched $1"
+    elif [ -n "$PREPARED" ]; then
+        rm -rf "$HERE"
+    fi
     say untouched "$1"
-    discard
+    release
     exit 1
 }
 
 # The staged files and the lock go in one step.
 # shellcheck disable=SC2086  # lists are meant to split, here and below
-discard() {
+release() {
     [ -z "$STAGES$LOCKED" ] || rm -rf $STAGES $LOCKED
+    # A directory of ours goes with its last file.
+    for d in $STAGES; do
+        case ${d%/*} in */bsdcarp) rmdir "${d%/*}" 2>/dev/null ;; esac
+    done
     STAGES='' LOCKED=''
 }
 
-# Twenty transactions are kept; a pattern lists their names in order of time.
-retire() {
-    set -- "$STATE"/tx-*
-    while [ $# -gt 20 ]; do
-        rm -rf "$1"
-        shift
-    done
+# Somebody else has decided meanwhile: its time was over before it was done, and the armed undo waits for the lock.
+over() {
+    release
+    say overdue "it took longer than the $WINDOW s it had"
+    exit 1
 }
+
+# going: asked before every step that changes something.
+going() { [ ! -d "$HERE/verdict" ] || over; }
+
+note() { echo "$1" >>"$HERE/progress"; }
 
 acquire() {
     [ -d "${LOCK%/*}" ] || make_directory "${LOCK%/*}"
+    if [ -n "$STEAL" ] && [ -d "$LOCK" ]; then rm -rf "$LOCK"; fi
     if mkdir "$LOCK" 2>/dev/null; then
         LOCKED=$LOCK
-        { printf '%s\n' "$OWNER" >"$LOCK/owner"; } 2>/dev/null || refuse "cannot write: disk full or read-only"
+        { echo "$$" >"$LOCK/pid" && put "$LOCK/owner" "$OWNER"; } 2>/dev/null || refuse "cannot write: disk full or read-only"
     elif [ -d "$LOCK" ]; then
-        say locked "$(cat "$LOCK/owner" 2>/dev/null)"
+        pid='' owner=''
+        { IFS= read -r owner <"$LOCK/owner"; IFS= read -r pid <"$LOCK/pid"; } 2>/dev/null
+        alive=gone
+        case $pid in '' | *[!0-9]*) ;; *) if kill -0 "$pid" 2>/dev/null; then alive=alive; fi ;; esac
+        say locked "$alive $owner"
         exit 1
     else
         refuse "cannot create ${LOCK#"$R"}: disk full or read-only, or not root"
     fi
+    if [ -f "$PENDING" ]; then
+        waiting='' owner=''
+        { IFS= read -r waiting <"$PENDING"; IFS= read -r owner <"$R$STATE/$waiting/owner"; } 2>/dev/null
+        say pending "$waiting $owner"
+        release
+        exit 1
+    fi
 }
-
-# Directories for files that everybody may read, like /usr/src/sys/amd64/conf.
-make_directory() { (umask 022 && mkdir -p "$1") 2>/dev/null; }
 
 # same FILES SUMS: every file has its sum; otherwise WRONG names the first that has not.
 # shellcheck disable=SC2086
@@ -99,24 +103,18 @@ check() {
 
 checked() { same "$SEEN" "$SEEN_SUMS" || refuse "$WRONG changed since the plan was made"; }
 
-# beside PATH sets real, the file behind a symbolic link (mv onto the link would replace the link), stage, the
-# directory beside it, and new, where its successor is made.
-beside() {
-    if [ -h "$R$1" ]; then real=$(realpath "$R$1"); else real=$R$1; fi
-    stage=${real%/*}/.bsdcarp-$TX new=${real%/*}/.bsdcarp-$TX/${real##*/}
-}
-
 # prepare PATH...: make the directories that these files need, all in one go.
 # shellcheck disable=SC2086
 prepare() {
-    rooms=''
+    rooms=$HERE$NL
+    PREPARED=yes
     for f in "$@"; do
         beside "$f"
         [ -d "${real%/*}" ] || make_directory "${real%/*}" || refuse "cannot create ${f%/*}: disk full or read-only"
-        rooms=$rooms$STATE/$TX${f%/*}$NL
+        rooms=$rooms$HERE${f%/*}$NL
         case $STAGES in *"$stage$NL"*) ;; *) STAGES=$STAGES$stage$NL ;; esac
     done
-    [ -z "$rooms" ] || mkdir -p $rooms $STAGES 2>/dev/null || refuse "cannot write beside $*: disk full or read-only"
+    mkdir -p $rooms $STAGES 2>/dev/null || refuse "cannot write beside $*: disk full or read-only"
 }
 
 # keep DIRECTORY NAME...: copies of what is there, under the transaction so that it can come back, and where its
@@ -126,24 +124,24 @@ keep() {
     directory=$1 straight=''
     shift
     for f in "$@"; do
-        KEPT=$KEPT$STATE/$TX$directory/$f$NL
+        KEPT=$KEPT$HERE$directory/$f$NL
         beside "$directory/$f"
         if [ -h "$R$directory/$f" ]; then
             cp -p "$real" "$new" 2>/dev/null || refuse "cannot write beside $directory/$f: disk full or read-only"
-            cp -p "$real" "$STATE/$TX$directory/$f" 2>/dev/null || refuse "cannot back up $directory/$f: disk full"
+            cp -p "$real" "$HERE$directory/$f" 2>/dev/null || refuse "cannot back up $directory/$f: disk full"
         else
             straight=$straight$real$NL
         fi
     done
     [ -n "$straight" ] || return 0
-    cp -p $straight "$STATE/$TX$directory/" 2>/dev/null || refuse "cannot back up $directory: disk full"
+    cp -p $straight "$HERE$directory/" 2>/dev/null || refuse "cannot back up $directory: disk full"
     cp -p $straight "$R$directory/.bsdcarp-$TX/" 2>/dev/null ||
         refuse "cannot write beside $directory/$1: disk full or read-only"
 }
 
 # keep_absent PATH: there was no such file.
 keep_absent() {
-    { : >"$STATE/$TX$1.absent"; } 2>/dev/null || refuse "cannot back up $1: disk full"
+    { : >"$HERE$1.absent"; } 2>/dev/null || refuse "cannot back up $1: disk full"
 }
 
 # stage PATH MODE CKSUM LENGTH FORM [TEXT]: the successor of a file, as text, as "escaped" text for printf's %b (dash
@@ -171,7 +169,9 @@ EOF
 # shellcheck disable=SC2086
 staged() {
     same "$KEPT$STAGED" "$SEEN_SUMS$STAGED_SUMS" || refuse "cannot write $WRONG as it should be: disk full"
-    [ -z "$KEPT$STAGED" ] || fsync $KEPT $STAGED 2>/dev/null || sync $KEPT $STAGED 2>/dev/null || sync
+    set -- "$HERE/undo" "$PENDING" $KEPT $STAGED
+    for f in $HOOKS; do [ -h "$R$f" ] || set -- "$@" "$R$f"; done
+    fsync "$@" 2>/dev/null || sync "$@" 2>/dev/null || sync
 }
 
 # commit DIRECTORY NAME... / delete PATH...: the only steps that change a file bsdcarp did not make.
@@ -179,8 +179,9 @@ staged() {
 commit() {
     directory=$1 straight='' touched=''
     shift
+    going
     for f in "$@"; do
-        DONE=$directory/$f$NL$DONE
+        note "file $directory/$f"
         touched="$touched $directory/$f"
         beside "$directory/$f"
         if [ -h "$R$directory/$f" ]; then
@@ -196,75 +197,148 @@ commit() {
 
 delete() {
     for f in "$@"; do
-        DONE=$f$NL$DONE
+        going
+        note "file $f"
         beside "$f"
         rm -f "$real" >"$LOCK/said" 2>&1 || undo_all "cannot remove $f: $(cat "$LOCK/said")"
         say file "$f"
     done
 }
 
-restore() {
-    for f in $DONE; do
-        kept=$STATE/$TX$f
-        beside "$f"
-        if [ -f "$kept.absent" ]; then
-            rm -f "$real" || BROKEN="$BROKEN $f"
-        else
-            cp -p "$kept" "$new" && mv -f "$new" "$real" || BROKEN="$BROKEN $f"
-        fi
-    done
-}
-
 # live N: runs live command N; its output is shown only when it fails.  A command that fails may have acted in part
 # (a rejected advskew leaves an empty vhid behind, recorded on FreeBSD 12.1), so its own undo runs too, unjudged.
 live() {
+    going
+    note "live $1"
     "live_$1" >"$LOCK/said" 2>&1 || {
         why="status $?: $(cat "$LOCK/said")"
         say failed "$1"
-        "undo_$1" >/dev/null 2>&1
         undo_all "$why"
     }
-    LIVE=$1
+    note "lived $1"
     say live "$1"
 }
 
-# unlive FIRST: takes back live commands from the last one that ran down to FIRST.
-unlive() {
-    while [ "$LIVE" -ge "$1" ]; do
-        "undo_$LIVE" >/dev/null 2>&1 || BROKEN="$BROKEN live-$LIVE"
-        LIVE=$((LIVE - 1))
+# drain: this host gives its roles away before it is touched, and takes the demotion back before it ends.  The amount
+# is on the disk before it is in force.
+drain() {
+    going
+    before=$(plan_demotion)
+    note "drain $1"
+    plan_demote >"$LOCK/said" 2>&1 || undo_all "cannot demote: $(cat "$LOCK/said")"
+    patience=10
+    while [ "$patience" -gt 0 ] && plan_is_master; do
+        sleep 1
+        patience=$((patience - 1))
     done
+    say drained "$1"
 }
 
-# Takes back what was done, last first, and says whether that worked.
+undrain() {
+    plan_undrain >"$LOCK/said" 2>&1 || undo_all "cannot take the demotion back: $(cat "$LOCK/said")"
+    note undrained
+    after=$(plan_demotion)
+    [ "$before" = "$after" ] || say demotion "$before $after"
+}
+
+# Everything is taken back by the very program that would do so without us.
 undo_all() {
-    why=$1
-    unlive $((EARLY + 1))
-    restore
-    [ -z "$DONE" ] || plan_restored >/dev/null 2>&1 || BROKEN="$BROKEN restored"
-    unlive 1
-    if [ -n "$BROKEN" ]; then say broken "$BROKEN: $why"; else say undone "$why"; fi
-    discard
-    exit 1
+    BSDCARP_MARK=$T /bin/sh "$HERE/undo" failed "$1"
+    status=$?
+    release
+    exit "$status"
+}
+
+# The undo is ready before anything is changed.  Where nothing better is there, a process that ignores the end of the
+# session will do: sshd leaves such ones alone.
+arm() {
+    going
+    { : >"$HERE/progress" && put "$HERE/undo" "$UNDO" && put "$HERE/token" "$TOKEN" && put "$HERE/owner" "$OWNER" &&
+        put "$HERE/plan" "$PLAN" && put "$HERE/hooks" "$HOOKS" && put "$PENDING" "$TX"; } 2>/dev/null ||
+        refuse "cannot write ${HERE#"$R"}: disk full"
+    [ -z "$REBOOT_WINDOW" ] || put "$HERE/after-reboot" "$REBOOT_WINDOW"
+    ARMED=yes
+    plan_hooks
+    if [ -z "$R" ] && [ "$SYSTEM" = linux ] && [ -d /run/systemd/system ]; then
+        systemd-run --quiet --collect --unit="bsdcarp-$TX" /bin/sh "$HERE/undo" armed "$WINDOW" 2>/dev/null && return
+    elif [ "$SYSTEM" = freebsd ]; then
+        daemon -f /bin/sh "$HERE/undo" armed "$WINDOW" 2>/dev/null && return
+    fi
+    (trap '' HUP; exec /bin/sh "$HERE/undo" armed "$WINDOW") </dev/null >/dev/null 2>&1 &
+}
+
+# hook PATH MODE TEXT: one file of the boot hook; the hook does nothing once there is a verdict.
+hook() {
+    { [ -d "$R${1%/*}" ] || make_directory "$R${1%/*}"; } && put "$R$1" "$3" && chmod "$2" "$R$1" 2>/dev/null ||
+        refuse "cannot write the boot hook $1: disk full or read-only"
+}
+
+hook_link() {
+    { [ -d "$R${1%/*}" ] || make_directory "$R${1%/*}"; } && ln -sf "$2" "$R$1" 2>/dev/null ||
+        refuse "cannot write the boot hook $1: disk full or read-only"
+}
+
+# The vhids of the running system and the addresses that belong to them, without the roles, which change by
+# themselves: VHIDS and ADDRESSES, a line each.
+live_state() {
+    VHIDS='' ADDRESSES='' interface=''
+    lines=$(ifconfig -a 2>/dev/null)
+    set -f
+    for line in $lines; do
+        case $line in
+            [a-z]*:*) interface=${line%%:*} ;;
+            *carp:*vhid*)
+                IFS=' '
+                # shellcheck disable=SC2086
+                set -- ${line#*vhid }
+                IFS=$NL
+                VHIDS="$VHIDS$interface $1 $3 $5$NL" ;;
+            *inet*)
+                IFS=' '
+                # shellcheck disable=SC2086
+                set -- ${line#*inet}
+                IFS=$NL
+                address=$1
+                [ "$address" != 6 ] || address=$2
+                address=${address%%%*}
+                case $line in
+                    *' vhid '*)
+                        vhid=${line##* vhid }
+                        ADDRESSES="$ADDRESSES$interface $address ${vhid%% *}$NL" ;;
+                    *) case $interface in carp[0-9]*) ADDRESSES="$ADDRESSES$interface $address$NL" ;; esac ;;
+                esac ;;
+        esac
+    done
+    set +f
+}
+
+# as_seen VHIDS ADDRESSES: the running system is still what the plan saw.
+as_seen() {
+    live_state
+    [ "$VHIDS" = "$1" ] || refuse "a vhid was changed on the running system since the plan was made"
+    [ "$ADDRESSES" = "$2" ] || refuse "an address of a vhid was changed on the running system since the plan was made"
 }
 
 transact() {
-    STATE=$R$STATE
-    LOCK=$R/var/run/bsdcarp.lock LOCKED='' LIVE=0 BROKEN='' WRONG='' DONE=''
+    LOCKED='' ARMED='' PREPARED='' WRONG=''
     SEEN='' SEEN_SUMS='' STAGES='' STAGED='' STAGED_SUMS='' KEPT=''
     trap '' HUP INT TERM PIPE XFSZ
     say begin
     acquire
     plan_check
     checked
+    plan_live_check
     plan_keep
+    arm
+    say armed
     plan_stage
     staged
     say staged
     plan_early
+    plan_drain
     plan_commit
     plan_live
-    retire
-    discard
+    plan_undrain_after
+    release
     say "done"
 }

@@ -64,11 +64,16 @@ def test_render_writes_what_every_host_needs_and_no_more(tmp_path: Path, capsys:
     assert call("render", EXAMPLE, "--out", str(tmp_path)) == 0
     written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
     kernels = {f"server{n}/usr/src/sys/amd64/conf/CARP" for n in (1, 2)}
-    assert {name for name in written if "/usr/" in name} == kernels
+    assert {name for name in written if "/usr/src/" in name} == kernels
     assert {name for name in written if name.endswith("loader.conf")} == {
         f"{h}/boot/loader.conf" for h in ("fw1", "fw2", "web1")
     }
-    assert {name for name in written if name.startswith("web2/")} == {"web2/etc/bsdcarp/carpd.json"}
+    assert {name for name in written if name.startswith("web2/")} == {
+        "web2/etc/bsdcarp/carpd.json",
+        "web2/etc/sysctl.d/90-bsdcarp.conf",
+        "web2/etc/systemd/system/bsdcarp-carpd.service",
+        "web2/usr/local/lib/bsdcarp/carpd.pyz",
+    }
     rc = RcConf.parse((tmp_path / "server1/etc/rc.conf").read_text())
     assert rc.get("cloned_interfaces") == "carp1 carp2"
     assert rc.get("ifconfig_carp1") == "vhid 1 advskew 0 pass carp1Secret1 192.168.90.1/24"

@@ -234,6 +234,8 @@ def test_values_of_the_wrong_kind(text: str, message: str) -> None:
         ("wrong-value", {"hosts/a/arch": "x86_64"}),
         ("wrong-value", {"hosts/a/arch": "vax"}),
         ("wrong-value", {"hosts/a/backend": "keepalived"}),
+        ("wrong-type", {"hosts/a/virtual_mac": 1}),
+        ("wrong-type", {"hosts/a/notify": ["/bin/x"]}),
         ("wrong-value", {"kernel/method": "loader"}),
         ("wrong-value", {"sysctl/allow": 2}),
         ("wrong-value", {"sysctl/log": 8}),

@@ -87,11 +87,14 @@ def test_a_host_takes_what_it_does_not_say_from_defaults() -> None:
         "arch": "arm64",
         "ssh": "modern",
         "backend": "ucarp",
+        "virtual_mac": False,
+        "notify": "/usr/local/sbin/carp-changed",
     }
     hosts = inventory({"defaults": defaults, "hosts/a": {"address": "192.0.2.2"}, "hosts/b/user": "root"}).hosts
     a, b = hosts["a"], hosts["b"]
     assert (a.user, a.become, a.port, a.interface, str(a.os)) == ("admin", Become("sudo"), 2222, "ix0", "freebsd-13.2")
     assert (a.arch, a.legacy_ssh, a.backend) == ("arm64", False, "ucarp")
+    assert (a.virtual_mac, a.notify) == (False, "/usr/local/sbin/carp-changed")
     assert (b.user, b.interface, str(b.os), b.port) == ("root", "em0", "freebsd-14.2", 2222)
 
 

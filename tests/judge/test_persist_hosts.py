@@ -12,11 +12,9 @@ from judge_hosts import HOST, UP, desired_of, snapshot_of
 
 from bsdcarp.judge import persist
 from bsdcarp.judge.bootorder import boot
-from bsdcarp.model import Release, Secret, vip
-from bsdcarp.platforms.capabilities import LINUX
-from bsdcarp.platforms.desired import Desired, DesiredFile, DesiredVhid
+from bsdcarp.platforms.desired import Desired
 from bsdcarp.platforms.record import OwnedVhid, Record
-from bsdcarp.snapshot import FileState, InterfaceAddress, KernelDirectory, NetworkInterface, Snapshot, VhidState
+from bsdcarp.snapshot import InterfaceAddress, KernelDirectory, NetworkInterface, Snapshot, VhidState
 
 RC, LOADER, SYSCTL = "/etc/rc.conf", "/boot/loader.conf", "/etc/sysctl.conf"
 VIP = WantedVhid("lan", 1, 0, "secret1", ("10.0.0.1/32",))
@@ -308,26 +306,6 @@ def test_a_carp_unit_may_change_its_vhid_and_may_have_none() -> None:
     found = rules(clean, {**clean.files, RC: rc})
     assert "persist-vhid-missing" in found
     assert "persist-alias-family" in found
-
-
-def test_linux_is_judged_by_files_and_service() -> None:
-    desired = Desired(
-        host="fw2",
-        capabilities=LINUX,
-        files={"/etc/bsdcarp/carpd.json": DesiredFile("{}\n", 0o600, secret=True)},
-        vhids=(DesiredVhid("lan", 1, "eth0", 1, 100, Secret("secret1"), (vip("10.0.0.1/24"),)),),
-    )
-    snapshot = Snapshot(
-        Release("linux", 12), files={"/etc/bsdcarp/carpd.json": FileState("{}\n")}, services={"bsdcarp-carpd": "active"}
-    )
-    assert persist(desired, snapshot) == []
-    assert [f.rule for f in persist(desired, replace(snapshot, services={}))] == ["persist-service"]
-    stopped = persist(desired, replace(snapshot, services={"bsdcarp-carpd": "inactive"}, files={}))
-    assert [(f.rule, f.severity.value) for f in stopped] == [
-        ("persist-file-missing", "error"),
-        ("persist-service", "warning"),
-    ]
-    assert persist(replace(desired, vhids=()), replace(snapshot, services={})) == []
 
 
 def test_an_address_that_is_the_interface_s_own_first_moves_to_the_vhid() -> None:

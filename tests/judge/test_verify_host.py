@@ -12,11 +12,10 @@ from boot_traps import CLEAN
 from judge_hosts import HOST, UP, desired_of, snapshot_of
 
 from bsdcarp.judge import verify_host
-from bsdcarp.model import Release, Secret, Severity, vip
-from bsdcarp.platforms.capabilities import LINUX
-from bsdcarp.platforms.desired import Desired, DesiredFile, DesiredVhid
+from bsdcarp.model import Secret, Severity
+from bsdcarp.platforms.desired import Desired, DesiredFile
 from bsdcarp.platforms.record import OwnedVhid, Record
-from bsdcarp.snapshot import FileState, InterfaceAddress, NetworkInterface, Snapshot, VhidState
+from bsdcarp.snapshot import FileState, InterfaceAddress, Snapshot, VhidState
 
 
 def with_interface(snapshot: Snapshot, name: str, **changes: object) -> Snapshot:
@@ -363,37 +362,3 @@ def test_right_now_but_not_after_a_boot_is_told() -> None:
     assert str(finding.place).startswith(f"{HOST}:{rc_local}:1")
     gone = snapshot_of(host, {**host.files, rc_local: 'ifconfig_em0_alias3="inet 10.0.0.1/32"\n'})
     assert rules(desired, gone) == ["verify-agreement"]
-
-
-def linux(*addresses: str, service: str = "active") -> tuple[Desired, Snapshot]:
-    text = '{"vhids": []}\n'
-    desired = Desired(
-        host="fw2",
-        capabilities=LINUX,
-        files={"/etc/bsdcarp/carpd.json": DesiredFile(text, 0o600, secret=True)},
-        vhids=(DesiredVhid("lan", 1, "eth0", 1, 100, Secret("secret1"), (vip("192.168.90.1/24"),)),),
-    )
-    found = tuple(InterfaceAddress(ip_interface(a)) for a in ("192.168.90.3/24", *addresses))
-    snapshot = Snapshot(
-        release=Release("linux", 12, -1, "debian-12"),
-        interfaces={"eth0": NetworkInterface("eth0", UP, found)},
-        files={"/etc/bsdcarp/carpd.json": FileState(text)},
-        services={"bsdcarp-carpd": service} if service else {},
-    )
-    return desired, snapshot
-
-
-def test_a_linux_host_as_wanted_yields_nothing() -> None:
-    assert verify_host(*linux()) == []
-    assert verify_host(*linux("192.168.90.1/24")) == []
-
-
-@pytest.mark.parametrize("service", ["inactive", "failed", ""])
-def test_a_daemon_that_does_not_run_is_an_error(service: str) -> None:
-    assert rules(*linux(service=service)) == ["verify-service"]
-
-
-def test_a_linux_daemon_that_shows_its_vhids_is_judged_like_a_kernel() -> None:
-    desired, snapshot = linux()
-    snapshot = with_interface(snapshot, "eth0", vhids=(VhidState(1, "BACKUP", 1, 50),))
-    assert "verify-advskew" in rules(desired, snapshot)

@@ -15,7 +15,7 @@ from bsdcarp.lab.nic import Nic
 from bsdcarp.lab.segment import ManualClock, Network
 from bsdcarp.lab.wire import CommandServer
 from bsdcarp.model import Inventory, Secret
-from bsdcarp.plan import Command, Plan, plan
+from bsdcarp.plan import Command, FileChange, Plan, plan
 from bsdcarp.platforms.desire import desire
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.platforms.paths import RECORD_PATH, kernconf_path
@@ -134,6 +134,7 @@ class SimulatedHost:
 
     def write(self, found: Plan) -> None:
         for change in found.files:
+            assert isinstance(change, FileChange)
             self._put(change.path, change.after)
 
     def take_back(self, found: Plan) -> None:

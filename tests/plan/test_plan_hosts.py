@@ -66,7 +66,7 @@ def test_a_new_password_is_set_without_a_restart_and_only_once(tmp_path: Path) -
             inventory = inventory_of(release, WEB)
             host.apply(inventory)
             change = host.apply(inventory, "another")
-            assert [c.restarts for c in change.live] == [0]
+            assert [c.restarts for c in change.live] == [()]
             assert not host.plan(inventory, "another")
             host.take_back(change)
             assert not host.plan(inventory)

@@ -116,7 +116,7 @@ def test_an_address_of_a_strange_vhid_on_an_interface_that_is_ours_moves() -> No
         "ifconfig em0 inet 192.0.2.10 -alias",
         f"ifconfig em0 inet vhid 1 advbase 1 advskew 0 pass {PASSWORD} alias 192.0.2.10/24",
     ]
-    assert [change.restarts for change in found.live] == [8, 1]
+    assert [change.restarts for change in found.live] == [(8,), (1,)]
 
 
 class TestCheck:

@@ -119,7 +119,8 @@ def test_old_sshd_is_known_by_its_algorithms() -> None:
 def test_linux_has_no_kernel_part() -> None:
     known = of("debian-12")
     assert known is LINUX
-    assert (known.syntax, known.module, known.default_method, known.demotion) == ("linux", None, None, None)
+    assert (known.syntax, known.module, known.default_method) == ("linux", None, None)
+    assert (known.demotion, known.arpbalance) == ("demotion", True)
     assert known.unicast
 
 

@@ -104,28 +104,6 @@ def test_no_error_repeats_what_stands_in_files_or_keys() -> None:
     )
 
 
-def test_linux_facts() -> None:
-    addresses = (
-        '[{"ifname":"eth0","flags":["BROADCAST","UP"],"address":"02:00:00:00:00:01","operstate":"UP",'
-        '"addr_info":[{"family":"inet","local":"10.0.0.2","prefixlen":24},{"family":"none"}]}]'
-    )
-    snapshot = parse(
-        answer(
-            "Linux deb1 6.1.0-18-amd64 x86_64",
-            section("os-release", 'ID=debian\nVERSION_ID="12"\n'),
-            section("ip", addresses),
-            section("boottime", "1795351602\n"),
-            section("service bsdcarp-carpd", "inactive\n"),
-        ),
-        TOKEN,
-        host="deb1",
-    )
-    assert str(snapshot.release) == "debian-12"
-    assert snapshot.release.family == "linux"
-    assert [str(a.interface) for a in snapshot.interfaces["eth0"].addresses] == ["10.0.0.2/24"]
-    assert snapshot.services == {"bsdcarp-carpd": "inactive"}
-
-
 @pytest.mark.parametrize(
     ("cut", "error", "words"),
     [

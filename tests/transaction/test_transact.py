@@ -16,11 +16,21 @@ from bsdcarp.errors import TextFileError
 from bsdcarp.model import Secret
 from bsdcarp.plan import FileChange, LiveChange, Plan
 from bsdcarp.plan.command import command
-from bsdcarp.transaction import Outcome, read_outcome, transaction_script
-from bsdcarp.transaction.cksum import cksum
+from bsdcarp.snapshot.cksum import cksum
+from bsdcarp.transaction import (
+    Ending,
+    Outcome,
+    Terms,
+    confirmation_script,
+    read_ending,
+    read_outcome,
+    transaction_script,
+)
 
 TOKEN = "feedfacefeedface"
 NAME = "tx-20261122-120000-feedfa"
+CLAIM = "c1a1m"
+TERMS = Terms(NAME, "me@here", CLAIM, window=20)
 
 
 class Tree:
@@ -57,13 +67,24 @@ class Tree:
     def environment(self) -> dict[str, str]:
         return {"BSDCARP_ROOT": str(self.root), "BSDCARP_PATH": str(self.tools), "PATH": os.environ["PATH"]}
 
-    def run(self, plan: Plan, before: str = "") -> Outcome:
-        script = before.encode() + transaction_script(plan, token=TOKEN, name=NAME, owner="me@here")
+    def run(self, plan: Plan, before: str = "", *, terms: Terms = TERMS, confirm: bool = True) -> Outcome:
+        """Run a plan and, if it is in force then, confirm it."""
+        script = before.encode() + transaction_script(plan, terms, token=TOKEN)
         done = subprocess.run(
             ["/bin/sh", "-s"], input=script, env=self.environment(), capture_output=True, check=False, timeout=30
         )
         assert done.stderr == b"", done.stderr
-        return read_outcome(done.stdout, TOKEN, plan)
+        outcome = read_outcome(done.stdout, TOKEN, plan)
+        if outcome.good and confirm:
+            assert self.end(confirmation_script(terms.name, plan.state, terms.claim, token=TOKEN)) == ("confirmed", "")
+        return outcome
+
+    def end(self, script: bytes) -> tuple[Ending, str]:
+        done = subprocess.run(
+            ["/bin/sh", "-s"], input=script, env=self.environment(), capture_output=True, check=False, timeout=30
+        )
+        assert done.stderr == b"", done.stderr
+        return read_ending(done.stdout, TOKEN)
 
     def files(self) -> dict[str, bytes]:
         """Everything but the transaction's own state."""
@@ -118,7 +139,9 @@ def test_the_old_files_are_kept_under_the_transaction_for_root_alone(tree: Tree)
 
 def test_twenty_transactions_are_kept(tree: Tree) -> None:
     for number in range(25):
-        (tree.root / f"var/db/bsdcarp/tx-20250101-{number:06}-aaaaaa").mkdir(parents=True)
+        past = tree.root / f"var/db/bsdcarp/tx-20250101-{number:06}-aaaaaa"
+        past.mkdir(parents=True)
+        (past / "outcome").write_text("confirmed\n")
     assert tree.run(Plan("h", (FileChange("/etc/new", None, "x\n"),))).good
     kept = sorted(p.name for p in (tree.root / "var/db/bsdcarp").iterdir())
     assert len(kept) == 20
@@ -241,7 +264,8 @@ def test_a_held_lock_names_its_owner_and_nothing_happens(tree: Tree) -> None:
     lock.mkdir()
     (lock / "owner").write_text("ana@desk since noon\n")
     outcome = tree.run(Plan("h", (FileChange("/etc/x", None, "x"),)))
-    assert (outcome.state, outcome.reason) == ("locked", "ana@desk since noon")
+    assert outcome.state == "locked"
+    assert outcome.reason == "ana@desk since noon, but that process is gone: --steal-lock takes the lock away"
     assert lock.is_dir()
 
 
@@ -249,7 +273,7 @@ def test_a_script_cut_off_anywhere_does_nothing(tree: Tree) -> None:
     tree.write("/etc/rc.conf", "a=1\n")
     was = tree.files()
     plan = Plan("h", (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"),), (live("one"),))
-    whole = transaction_script(plan, token=TOKEN, name=NAME, owner="me")
+    whole = transaction_script(plan, TERMS, token=TOKEN)
     for part in range(1, 12):
         cut = whole[: whole.rindex(b"transact <") * part // 11]
         subprocess.run(["/bin/sh", "-s"], input=cut, env=tree.environment(), capture_output=True, check=False)
@@ -262,7 +286,7 @@ def test_once_begun_it_finishes_whatever_signal_comes(tree: Tree, number: signal
     tree.write("/etc/rc.conf", "a=1\n")
     tree.tool("slow", "sleep 0.5")
     plan = Plan("h", (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"),), (LiveChange("w", command("slow")), live("after")))
-    script = transaction_script(plan, token=TOKEN, name=NAME, owner="me")
+    script = transaction_script(plan, TERMS, token=TOKEN)
     with subprocess.Popen(
         ["/bin/sh", "-s"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=tree.environment()
     ) as sh:
@@ -281,7 +305,7 @@ def test_once_begun_it_finishes_whatever_signal_comes(tree: Tree, number: signal
 
 def test_nul_bytes_are_refused_before_anything_is_sent() -> None:
     with pytest.raises(TextFileError, match="NUL"):
-        transaction_script(Plan("h", (FileChange("/x", None, "a\0b"),)), token=TOKEN, name=NAME, owner="me")
+        transaction_script(Plan("h", (FileChange("/x", None, "a\0b"),)), TERMS, token=TOKEN)
 
 
 def test_an_answer_that_ends_early_is_lost() -> None:

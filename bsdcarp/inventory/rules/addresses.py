@@ -116,7 +116,7 @@ def _owner(context: Context, vip: Vip, host: Host) -> str:
     _SECTION,
     "address-shared",
     Severity.ERROR,
-    "Two groups share an address only by arpbalance: IPv4, FreeBSD up to 9, all members.",
+    "Two groups share an address only by arpbalance: IPv4, FreeBSD up to 9 or Linux, all members.",
 )
 def address_shared(context: Context) -> Iterator[Hit]:
     for one, two, vip in _sharing(context):

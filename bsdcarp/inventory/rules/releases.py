@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from bsdcarp.inventory.rules.registry import Context, Hit, rule
@@ -12,6 +13,7 @@ __all__: list[str] = []
 
 _SECTION = "Releases"
 _FAMILIES = ("inet", "inet6")
+_NOTIFY = re.compile(r"/[^\x00-\x1f\x7f]*[^\x00-\x1f\x7f/]")
 
 
 def _sited(context: Context) -> Iterator[tuple[Group, Member, Host, Release]]:
@@ -50,7 +52,12 @@ def release_unknown(context: Context) -> Iterator[Hit]:
             yield Hit(message, remedy, context.host_place(host, "os"), host.name)
 
 
-@rule(_SECTION, "arpbalance-unsupported", Severity.ERROR, "net.inet.carp.arpbalance ended with FreeBSD 9.")
+@rule(
+    _SECTION,
+    "arpbalance-unsupported",
+    Severity.ERROR,
+    "net.inet.carp.arpbalance ended with FreeBSD 9; on Linux carpd has it.",
+)
 def arpbalance_unsupported(context: Context) -> Iterator[Hit]:
     for host in context.inventory.hosts.values():
         if host.os is not None and host.sysctl.arpbalance == 1 and not capabilities(host.os).arpbalance:
@@ -166,7 +173,12 @@ def digest_order(context: Context) -> Iterator[Hit]:
             yield Hit(message, remedy, context.group_place(group, "addresses"), group=group.name)
 
 
-@rule(_SECTION, "ucarp-limits", Severity.ERROR, "`backend: ucarp` carries one IPv4 address and multicasts.")
+@rule(
+    _SECTION,
+    "ucarp-limits",
+    Severity.ERROR,
+    "`backend: ucarp` carries one IPv4 address, multicasts, and knows no arpbalance.",
+)
 def ucarp_limits(context: Context) -> Iterator[Hit]:
     for group, member, host, release in _sited(context):
         if release.family != "linux" or host.backend != "ucarp":
@@ -178,6 +190,8 @@ def ucarp_limits(context: Context) -> Iterator[Hit]:
             problem = f"{len(group.addresses)} addresses"
         elif member.peer or member.peer6:
             problem = "a unicast peer"
+        elif host.sysctl.arpbalance == 1:
+            problem = "arpbalance"
         if problem:
             message = f"group {group.name} has {problem}, which ucarp on {member.host} cannot do"
             yield Hit(message, "use backend: carpd", context.host_place(host, "backend"), host.name, group.name)
@@ -197,3 +211,41 @@ def backend_freebsd(context: Context) -> Iterator[Hit]:
             yield Hit(
                 f"backend of {host.name} is not used: {host.os} has CARP in its kernel", "drop it", place, host.name
             )
+
+
+_LINUX_KEYS = ("virtual_mac", "notify")
+
+
+@rule(_SECTION, "linux-key", Severity.WARNING, "`virtual_mac` and `notify` are carpd's; nothing else reads them.")
+def linux_key(context: Context) -> Iterator[Hit]:
+    for host in context.inventory.hosts.values():
+        elsewhere = f"{host.os} has CARP in its kernel" if host.os and host.os.family == "freebsd" else ""
+        if host.os and host.os.family == "linux" and host.backend == "ucarp":
+            elsewhere = "ucarp does not know it"
+        for key in _LINUX_KEYS:
+            if elsewhere and ("hosts", host.name, key) in context.places:
+                message = f"{key} of {host.name} is not used: {elsewhere}"
+                yield Hit(message, "drop it", context.host_place(host, key), host.name)
+
+
+@rule(_SECTION, "notify-path", Severity.ERROR, "`notify` is the absolute path of a script on the host.")
+def notify_path(context: Context) -> Iterator[Hit]:
+    for host in context.inventory.hosts.values():
+        if host.notify is not None and not _NOTIFY.fullmatch(host.notify):
+            message = f"notify of {host.name} is no absolute path"
+            yield Hit(
+                message, "write it as in /usr/local/sbin/carp-changed", context.host_place(host, "notify"), host.name
+            )
+
+
+@rule(_SECTION, "arpbalance-real-mac", Severity.ERROR, "arpbalance gives every vhid a MAC address of its own.")
+def arpbalance_real_mac(context: Context) -> Iterator[Hit]:
+    for host in context.inventory.hosts.values():
+        linux = host.os is not None and host.os.family == "linux"
+        groups = context.inventory.groups_of(host.name)
+        held = [vip.address for group in groups for vip in group.addresses]
+        wanted = host.sysctl.arpbalance == 1 or (host.sysctl.arpbalance == "auto" and len(held) != len(set(held)))
+        if linux and not host.virtual_mac and wanted:
+            message = f"{host.name} should share load by ARP without virtual MAC addresses, which tell its vhids apart"
+            remedy = "drop virtual_mac: false, or write sysctl: {arpbalance: 0}"
+            yield Hit(message, remedy, context.host_place(host, "virtual_mac"), host.name)

@@ -1,0 +1,95 @@
+"""Going back: which transactions hosts keep, and the plans that take them back."""
+
+from __future__ import annotations
+
+import secrets as randomness
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from bsdcarp.errors import BsdcarpError, PlanError
+from bsdcarp.fleet.course import HostPlan
+from bsdcarp.fleet.hosts import Fleet
+from bsdcarp.plaintext import printable
+from bsdcarp.plan import FREEBSD_STATE, LINUX_STATE, Init
+from bsdcarp.snapshot import Snapshot
+from bsdcarp.transaction.history import History, history_script, kept_paths, read_history, rollback_plan
+
+__all__ = ["Memory", "plan_rollback", "recall"]
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What one host keeps, or why nobody can tell."""
+
+    host: str
+    snapshot: Snapshot | None = None
+    history: History = field(default_factory=History)
+    error: BsdcarpError | None = None
+
+    @property
+    def state(self) -> str:
+        """The directory where the host keeps its transactions."""
+        return LINUX_STATE if self.snapshot and self.snapshot.release.family == "linux" else FREEBSD_STATE
+
+    @property
+    def init(self) -> Init:
+        """What starts the host."""
+        return self.snapshot.linux.init if self.snapshot and self.snapshot.linux else "rc"
+
+
+def recall(fleet: Fleet, hosts: Iterable[str]) -> dict[str, Memory]:
+    """Ask hosts side by side; one that cannot be asked carries its error."""
+    found: dict[str, Memory] = {}
+
+    def one(name: str) -> None:
+        look = fleet.look_at(name)
+        if look.snapshot is None:
+            found[name] = Memory(name, error=look.error)
+            return
+        memory = Memory(name, look.snapshot)
+        token = randomness.token_hex(16)
+        try:
+            answer = fleet.run(name, history_script(memory.state, token=token))
+            found[name] = Memory(name, look.snapshot, read_history(answer, token, host=name))
+        except BsdcarpError as error:
+            found[name] = Memory(name, look.snapshot, error=error)
+
+    names = list(hosts)
+    fleet.each(one, names)
+    return {name: found[name] for name in names}
+
+
+def plan_rollback(fleet: Fleet, memories: Mapping[str, Memory], to: str = "") -> dict[str, HostPlan]:
+    """Plan to go back to before the transaction named ``to``, on every host that has it or later ones.
+
+    Without a name it is the newest that any of these hosts keeps.  Raises ``PlanError`` when no host has it.
+    """
+    lasting = {name: [past.name for past in memory.history.past if past.lasting] for name, memory in memories.items()}
+    names = sorted({name for kept in lasting.values() for name in kept})
+    if not names or (to and to not in names):
+        raise PlanError(
+            f"no transaction {printable(to)} that could be taken back" if to else "no transaction is recorded",
+            remedy=f"the newest are {', '.join(names[-3:])}" if names else "there is nothing to go back to",
+        )
+    first = to or names[-1]
+    plans: dict[str, HostPlan] = {}
+
+    def one(memory: Memory) -> None:
+        plans[memory.host] = _plan(fleet, memory, first)
+
+    fleet.each(one, memories.values())
+    return {name: plans[name] for name in memories}
+
+
+def _plan(fleet: Fleet, memory: Memory, first: str) -> HostPlan:
+    if memory.snapshot is None or memory.error:
+        return HostPlan(memory.host, memory.snapshot, error=memory.error)
+    later = [past for past in reversed(memory.history.past) if past.lasting and past.name >= first]
+    if not later:
+        return HostPlan(memory.host, memory.snapshot)
+    try:
+        snapshot = fleet.read(memory.host, kept_paths(memory.state, later))
+        plan = rollback_plan(memory.host, memory.state, memory.init, later, snapshot.files)
+    except BsdcarpError as error:
+        return HostPlan(memory.host, memory.snapshot, error=error)
+    return HostPlan(memory.host, snapshot, plan=plan)

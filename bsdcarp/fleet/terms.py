@@ -1,0 +1,52 @@
+"""Who runs a transaction, what it is called, and how long the host waits for its confirmation."""
+
+from __future__ import annotations
+
+import getpass
+import secrets as randomness
+import socket
+import time
+from collections.abc import Iterable
+
+from bsdcarp.model import Inventory
+from bsdcarp.transaction import Terms
+
+__all__ = ["DEFAULT_WINDOW", "new_terms", "shortest_window", "whoami"]
+
+DEFAULT_WINDOW = 120
+"""Seconds after which a host takes back what nobody confirmed."""
+_RECONNECT = 20
+"""Seconds that a new connection and the look at a host may take."""
+
+
+def new_terms(*, steal: bool = False) -> Terms:
+    """Return the terms of one more apply: a name that sorts by time, and a claim nobody can guess.
+
+    All of its hosts share them, so that going back to before it, or confirming it, means the same on each.
+    """
+    now = time.gmtime()
+    return Terms(
+        name=f"tx-{time.strftime('%Y%m%d-%H%M%S', now)}-{randomness.token_hex(3)}",
+        owner=f"{whoami()} since {time.strftime('%Y-%m-%d %H:%M:%S UTC', now)}",
+        claim=randomness.token_hex(16),
+        window=DEFAULT_WINDOW,
+        steal=steal,
+    )
+
+
+def shortest_window(inventory: Inventory, hosts: Iterable[str]) -> int:
+    """Return the seconds that electing, host after host, and connecting anew take at the most on these hosts.
+
+    That is 3 x advbase for every member of the largest group, and the time for a connection.
+    """
+    groups = {group.name: group for host in hosts for group in inventory.groups_of(host)}.values()
+    return max((3 * group.advbase * len(group.members) for group in groups), default=0) + _RECONNECT
+
+
+def whoami() -> str:
+    """Return ``user@machine`` of whoever runs this."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"
