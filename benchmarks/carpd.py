@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import shutil
 import signal
 import statistics
 import subprocess
@@ -54,6 +55,7 @@ class Pair:
     def __exit__(self, *_: object) -> None:
         self.tap.close()
         self.segment.close()
+        shutil.rmtree(self.segment.directory)
 
     def on_wire(self, port: str) -> list[float]:
         """Times of this host's adverts of either protocol."""

@@ -21,7 +21,7 @@ LAYERS = {
     "inventory": 3, "platforms": 3,
     "plan": 4,
     "transaction": 5,
-    "judge": 5, "ssh": 5,
+    "judge": 5, "ssh": 5, "kernels": 5,
     "fleet": 6,
     "report": 7, "lab": 7,
     "tour": 8,
@@ -85,7 +85,7 @@ def test_the_protocol_core_touches_nothing_outside_itself() -> None:
             assert all(name.startswith("bsdcarp.carp") for name in used if name.split(".")[0] == "bsdcarp"), path
 
 
-@pytest.mark.parametrize("room", ["textfiles", "plan", "judge", "platforms", "transaction", "snapshot"])
+@pytest.mark.parametrize("room", ["textfiles", "plan", "judge", "platforms", "transaction", "kernels", "snapshot"])
 def test_pure_packages_open_nothing(room: str) -> None:
     forbidden = {"socket", "subprocess", "threading", "time", "asyncio", "tempfile", "shutil"}
     for path, found in modules():

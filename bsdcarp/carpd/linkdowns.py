@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 
 from bsdcarp.carpd.errors import NetlinkError
 from bsdcarp.carpd.rtnl import requests
@@ -18,6 +19,8 @@ __all__ = ["LinkDowns"]
 
 # All changes of links take the same kernel lock, so the thread waits until the daemon is through with its own.
 _PAUSE = 0.02
+# After so long without work, one interface is no sign of many.
+_CALM = 0.2
 _TOO_LONG = 10.0
 
 
@@ -28,6 +31,7 @@ class LinkDowns:
         self._change = threading.Condition()
         self._pending: dict[int, None] = {}
         self._busy = 0
+        self._ended = float("-inf")
         self._closing = False
         self._thread: threading.Thread | None = None
 
@@ -67,11 +71,14 @@ class LinkDowns:
     def _next(self) -> bool:
         """Wait for something to do and leave it in ``_busy``; False if this is the end."""
         with self._change:
-            self._busy = 0
+            if self._busy:
+                self._busy, self._ended = 0, time.monotonic()
             self._change.notify_all()
             self._change.wait_for(lambda: bool(self._pending) or self._closing)
-            # Every addition wakes up, and the pause begins again.
-            while not self._closing and self._change.wait(_PAUSE):
+            # A single one, after a while without any, goes at once: the less time for its kernel to say something.
+            # Otherwise every addition wakes up, and the pause begins again.
+            hurry = len(self._pending) == 1 and time.monotonic() - self._ended > _CALM
+            while not hurry and not self._closing and self._change.wait(_PAUSE):
                 continue
             if not self._pending:
                 return not self._closing

@@ -24,6 +24,8 @@ __all__ = ["Clock", "Loop", "SystemClock", "Timer"]
 
 # What a busy host may be late without anybody's role being in doubt.
 _LATE = 0.5
+# Seconds for all callbacks of a round; more means that the process did not run.
+_SLOW = 0.05
 
 
 class Clock(Protocol):
@@ -75,6 +77,7 @@ class Loop:
         self._signals: dict[int, Callback] = {}
         self._wakeup: tuple[socket.socket, socket.socket] | None = None
         self._stopped = False
+        self._put_off = False
 
     def watch(self, fileobj: Any, callback: Callback, *, writing: bool = False) -> None:
         """Call ``callback`` whenever ``fileobj`` can be read, or written; a second call replaces the first."""
@@ -152,7 +155,10 @@ class Loop:
             # An earlier callback of this round may have taken this one away.
             if self._selector.get_map().get(key.fd) is key or self._still(key):
                 key.data()
-        self._run_timers()
+        # Stopped in the midst of a callback?  What came meanwhile goes first, but timers wait for it only once.
+        self._put_off = not self._put_off and self.now() - now > _SLOW
+        if not self._put_off:
+            self._run_timers()
         for _ in range(len(self._soon)):
             self._soon.popleft()()
 

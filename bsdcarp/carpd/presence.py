@@ -16,6 +16,7 @@ from bsdcarp.carp import virtual_mac
 from bsdcarp.carpd.errors import NetlinkError, ParentMissing, Refused
 from bsdcarp.carpd.journal import Recorded
 from bsdcarp.carpd.kernel import Kernel
+from bsdcarp.carpd.memberships import Memberships
 from bsdcarp.carpd.parent import alias_of, device_name, written_mac
 from bsdcarp.carpd.recovery import delete_links, recover
 from bsdcarp.carpd.rtnl import requests
@@ -24,7 +25,7 @@ from bsdcarp.carpd.rtnl.monitor import AddressEvent, LinkEvent
 from bsdcarp.carpd.rtnl.requests import MARK, Request
 from bsdcarp.carpd.silence import hold_parent, release_parent, settle
 from bsdcarp.carpd.spec import Interface, Spec
-from bsdcarp.carpd.traffic import PRIORITY, copies, table_of
+from bsdcarp.carpd.traffic import PRIORITY, copies, deliveries, table_of
 
 __all__ = ["Interface", "Kernel", "Presence", "Spec", "recover", "remove_all"]
 
@@ -43,6 +44,7 @@ class Presence:
         self._kernel = kernel
         self._routes: tuple[RouteEntry, ...] = ()
         self._lost_routes = 0
+        self._memberships = Memberships()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -95,6 +97,7 @@ class Presence:
         # Routes and rules before addresses: the first answer from a VIP already takes the right way.
         batch = first + routes + needed
         self._kernel.linkdowns.cancel(self.index)
+        self._memberships.renew()
         errors = self._kernel.route.attempt(batch)
         self.appeared = True
         self._lost_routes = sum(map(bool, errors[len(first) : len(first) + len(routes)]))
@@ -161,6 +164,8 @@ class Presence:
         self._record()
         if self.spec.virtual_mac and self.spec.has_ipv6 != before.has_ipv6:
             settle(self._kernel.sysctls, self.device, self.spec.interface, self.spec.has_ipv6, self.spec.arpbalance)
+        if self.spec.virtual_mac:
+            self._memberships.hold(self.index, self.spec.vips)
         if self.appeared:
             gone = [vip for vip in old if vip not in self.spec.vips]
             fresh = [requests.add_address(vip, self.index) for vip in self.spec.vips if vip not in old]
@@ -203,6 +208,7 @@ class Presence:
         self.index = made.index
         settle(self._kernel.sysctls, name, parent.name, self.spec.has_ipv6, self.spec.arpbalance)
         hold_parent(self._kernel.sysctls, parent.name)
+        self._memberships.hold(self.index, self.spec.vips)
 
     def _record(self) -> None:
         recorded = Recorded(
@@ -219,6 +225,7 @@ class Presence:
         if self.prepared and self.spec.virtual_mac:
             release_parent(self._kernel.sysctls, self.spec.interface)
         self._kernel.journal.note(self.spec.label, None)
+        self._memberships.close()
         self.prepared = self.appeared = False
         self.device, self.index, self.parent_index = "", 0, 0
 
@@ -240,7 +247,7 @@ class Presence:
         for version in sorted({vip.version for vip in self.spec.vips}):
             choice = self._kernel.choice(families[version], self.parent_index, self.spec)
             wanted += copies(choice, self.index, table)
-        return wanted
+        return wanted + deliveries(self.spec.vips, self.index)
 
     def _rules(self) -> list[Request]:
         if not self._routed:

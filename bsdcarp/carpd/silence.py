@@ -14,6 +14,9 @@ _V4, _V6 = "net/ipv4/conf", "net/ipv6/conf"
 # with the real MAC.  Ask only in the name of the interface's own addresses: otherwise a request for a VIP's sake
 # teaches the neighbours VIP = real MAC.  Both take the maximum of "all" and the interface.
 _PARENT = (("arp_ignore", 1), ("arp_announce", 2))
+# Milliseconds within which a report about multicast groups is repeated, instead of a second (MLDv1: ten): one that is
+# still due when the role moves on would tell the switch the virtual MAC at the old port.
+_SOON = "50"
 _NEVER_ANSWER = 8
 _LOOSE = 2
 
@@ -32,6 +35,8 @@ def settle(sysctls: Sysctls, device: str, parent: str, ipv6: bool, arpbalance: b
     if ipv6:
         for name in ("accept_ra", "autoconf", "accept_dad", "ndisc_notify", "keep_addr_on_down"):
             sysctls.write(f"{_V6}/{device}/{name}", "0")
+        for version in ("mldv1", "mldv2"):
+            sysctls.write(f"{_V6}/{device}/{version}_unsolicited_report_interval", _SOON)
         _copy(sysctls, f"{_V6}/{parent}/forwarding", f"{_V6}/{device}/forwarding")
 
 

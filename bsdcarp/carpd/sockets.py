@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
-import ctypes
 import errno
 import socket
 import struct
@@ -44,9 +44,9 @@ def is_there(index: int) -> bool:
 
 
 def _attach(sock: socket.socket, program: Program) -> None:
-    code = packed(program)
-    buffer = ctypes.create_string_buffer(code, len(code))
-    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), ctypes.addressof(buffer)))
+    # The kernel wants a pointer, and an array tells where it is: ctypes cannot be imported everywhere, see libc.
+    code = array.array("B", packed(program))
+    sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(program), code.buffer_info()[0]))
 
 
 def open_packet_socket(interface: str, program: Program) -> socket.socket:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from socket import AF_INET
+from socket import AF_INET, AF_INET6
 
-from bsdcarp.carpd.rtnl.messages import MAIN, RouteEntry
-from bsdcarp.carpd.rtnl.requests import MARK, THROW, UNICAST
+from bsdcarp.carpd.rtnl.messages import MAIN, IPAddress, RouteEntry
+from bsdcarp.carpd.rtnl.requests import LOCAL, MARK, THROW, UNICAST
 from bsdcarp.carpd.spec import Interface
 
-__all__ = ["PRIORITY", "Choice", "choose", "connected", "copies", "is_ours", "table_of"]
+__all__ = ["PRIORITY", "Choice", "choose", "connected", "copies", "deliveries", "is_ours", "table_of"]
 
 # Behind "local" (0), before "main" (32766), and out of the way of the small numbers that operators choose.
 PRIORITY = 11200
@@ -26,6 +26,7 @@ PRIORITY = 11200
 _TABLES = 0x70000000
 # The largest metric: any route that really is in the main table goes before.
 _LAST = 0xFFFFFFFF
+_LOCAL_TABLE = 255
 
 
 def table_of(parent: int, vhid: int) -> int:
@@ -105,3 +106,16 @@ def copies(choice: Choice, device: int, table: int) -> tuple[RouteEntry, ...]:
     # IPv6 takes a gateway only if the table says how to reach it: subnets before the routes that go over them.
     copied.sort(key=lambda r: bool(r.gateway or r.via))
     return tuple(thrown + copied)
+
+
+def deliveries(vips: Iterable[IPAddress], device: int) -> tuple[RouteEntry, ...]:
+    """The routes by which packets for the IPv6 addresses on ``device`` reach this host, from the first moment on.
+
+    The kernel makes them itself, but in a work item that follows the address (net/ipv6/addrconf.c, addrconf_dad_work):
+    on a busy machine that took up to 30 ms, in which it dropped what came.  Its own is preferred once it is there.
+    """
+    return tuple(
+        RouteEntry(AF_INET6, vip.packed, vip.max_prefixlen, _LOCAL_TABLE, device, kind=LOCAL, protocol=MARK)
+        for vip in vips
+        if vip.version == 6
+    )

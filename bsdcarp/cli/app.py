@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bsdcarp import __version__
-from bsdcarp.cli import change, ending, lab, offline, reboot, state
+from bsdcarp.cli import change, ending, kernel, lab, offline, reboot, state
 
 __all__ = ["app"]
 
@@ -50,5 +50,6 @@ app.command()(ending.rollback)
 app.command()(reboot.reboot)
 app.command()(offline.schema)
 app.command()(offline.genpass)
+app.add_typer(kernel.app, name="kernel")
 app.add_typer(lab.app, name="lab")
 app.command()(lab.demo)

@@ -1,74 +1,132 @@
-"""The verb that proves persistence: reboot a host, wait for it, judge it."""
+"""The verb that proves persistence: reboot hosts one after another, wait for each, judge it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bsdcarp.cli.options import AcceptNew, InventoryFile, Json, SshConfig, Verbose, Yes
+from bsdcarp.cli.options import AcceptNew, Groups, Hosts, InventoryFile, Json, SshConfig, Verbose, Yes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bsdcarp.fleet.progress import Event, Listener
+    from bsdcarp.fleet.rolling import Rolled
+    from bsdcarp.fleet.vips import VipReport
+    from bsdcarp.report.screen import Screen
 
 __all__ = ["reboot"]
 
 
 def reboot(
     inventory: InventoryFile,
-    host: Annotated[str, typer.Option("--host", "-H", metavar="HOST", help="The host to reboot.", show_default=False)],
+    host: Hosts = None,
+    group: Groups = None,
     yes: Yes = False,
-    deadline: Annotated[float, typer.Option("--deadline", metavar="SECONDS", help="When to give up waiting.")] = 300.0,
-    force: Annotated[bool, typer.Option("--force", help="Also when the host would not come up as it is now.")] = False,
+    deadline: Annotated[
+        float, typer.Option("--deadline", metavar="SECONDS", min=1, help="When to give up waiting for a host.")
+    ] = 300.0,
+    force: Annotated[bool, typer.Option("--force", help="Also a host that would not come up as it is now.")] = False,
+    parallel: Annotated[
+        int,
+        typer.Option("--parallel", metavar="N", min=1, help="At most N hosts at a time, never two that share a group."),
+    ] = 1,
+    probe: Annotated[
+        bool, typer.Option("--probe/--no-probe", help="Ping the shared addresses from here meanwhile.")
+    ] = True,
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="FILE", help="Write the report to FILE, as JSON.", show_default=False),
+    ] = None,
     ssh_config: SshConfig = None,
     accept_new: AcceptNew = False,
     json: Json = False,
     verbose: Verbose = 0,
 ) -> None:
-    """Reboot one host, wait until it is back, and verify it and its groups."""
+    """Reboot hosts one after another, backups first, and prove that each comes back as it was."""
     import sys
     import time
 
     from bsdcarp.cli.begin import begin, screen
-    from bsdcarp.cli.state import show_assessment
-    from bsdcarp.fleet.course import Assessment, assess
     from bsdcarp.fleet.hosts import Fleet, Options
-    from bsdcarp.fleet.progress import Event
-    from bsdcarp.fleet.reboot import reboot_host
-    from bsdcarp.fleet.verification import settle_seconds
+    from bsdcarp.fleet.rolling import HostReboot, Rolled, Rolling, roll, survey
+    from bsdcarp.fleet.vips import VipWatch
     from bsdcarp.report.progress import progress
 
     to = screen(json=json, verbose=verbose)
-    start = begin(inventory, to=to, hosts=[host])
-    groups = start.inventory.groups_of(host)
-    near = [name for name in start.inventory.hosts if name == host or any(g.member(name) for g in groups)]
-    with Fleet(start.inventory, Options(ssh_config=ssh_config, accept_new=accept_new)) as fleet:
-        looks = fleet.look(near)
-        before = looks[host].snapshot
-        if before is None:
-            raise looks[host].error or typer.Exit(1)
-        beforehand = assess(start.inventory, {host: looks[host]}, start.secrets, boot=True)
-        if beforehand.failed and not force:
-            show_assessment(
-                "reboot",
-                beforehand,
-                {host: looks[host]},
-                to,
-                good="would survive",
-                bad="would not survive",
-                start=start,
-            )
-            raise typer.Exit(4)
+    start = begin(inventory, to=to, hosts=host, groups=group)
+    rolling = Rolling(deadline=deadline, force=force, parallel=parallel)
+    options = Options(ssh_config=ssh_config, accept_new=accept_new)
+    began = time.time()
+    if report is not None:
+        _write(report, "")  # now rather than after an hour of reboots
+    with Fleet(start.inventory, options) as fleet:
+        with progress(to, "looking", len(start.hosts)) as listener:
+            fleet.tell = listener
+            order, against = survey(fleet, start.secrets, start.hosts, rolling)
+        names = [name for unit in order for name in unit]
+        if against:
+            why = f"not begun because of {next(iter(against))}"
+            refused = tuple(against.get(name) or HostReboot(name, "skipped", why) for name in names)
+            raise typer.Exit(_end(Rolled(refused), (), to, report, began))
         if not yes and not json and sys.stdin.isatty():
-            to.err.print(f"Reboot {host}? [y/N] ", end="")
+            to.err.print(f"Reboot {', then '.join(names)}? [y/N] ", end="")
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 raise typer.Exit(1)
-        with progress(to, "rebooting", 1) as listener:
-            fleet.tell = listener
-            back = reboot_host(fleet, host, before, deadline=deadline)
-            seconds = settle_seconds(start.inventory, tuple(group.name for group in groups))
-            listener(Event("", "waiting", "for the election", seconds))
-            time.sleep(seconds)
-            looks = fleet.look(near)
-    to.err.print(f"{host} was back after {back.seconds:.1f} s", style="good")
-    live = assess(start.inventory, looks, start.secrets)
-    boot = assess(start.inventory, {host: looks[host]}, start.secrets, boot=True)
-    whole = Assessment((*live.findings, *boot.findings), {**live.errors, **boot.errors})
-    raise typer.Exit(show_assessment("reboot", whole, looks, to, good="verified", bad="not verified", start=start))
+        with (
+            VipWatch(start.inventory, options, names, silent=not probe) as watch,
+            progress(to, "rebooting", len(names)) as listener,
+        ):
+            fleet.tell = _steps(listener)
+            rolled = roll(fleet, start.secrets, order, rolling)
+    vips = watch.report({entry.host: entry.span for entry in rolled.hosts if entry.seconds is not None})
+    raise typer.Exit(_end(rolled, vips, to, report, began))
+
+
+def _steps(listener: Listener) -> Listener:
+    """Tell the steps of a reboot; that hosts are read again and again meanwhile is no news."""
+    from dataclasses import replace
+
+    def tell(event: Event) -> None:
+        if event.stage == "back":
+            event = replace(event, stage="waiting", detail="is back, and being judged")
+        if event.stage not in ("connecting", "reading", "read"):
+            listener(event)
+
+    return tell
+
+
+def _end(rolled: Rolled, vips: Iterable[VipReport], to: Screen, report: Path | None, began: float) -> int:
+    """Show and write the report; return the exit status."""
+    import time
+
+    from bsdcarp.model import Severity
+    from bsdcarp.report.document import dumps
+    from bsdcarp.report.findings import show_findings
+    from bsdcarp.report.reboots import reboot_document, show_reboots
+
+    vips = tuple(vips)
+    span = {
+        word: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(when))
+        for word, when in (("began", began), ("ended", time.time()))
+    }
+    text = dumps({"verb": "reboot", **span, **reboot_document(rolled, vips)})
+    if to.json:
+        to.out.print(text, soft_wrap=True)
+    else:
+        show_findings(to.out, [f for f in rolled.findings if f.severity is not Severity.INFO or to.verbose])
+        show_reboots(to.out, rolled, vips)
+    if report is not None:
+        _write(report, text + "\n")
+    return rolled.status
+
+
+def _write(path: Path, text: str) -> None:
+    from bsdcarp.errors import UsageError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the report cannot be written: {error.strerror}", place=str(path)) from error

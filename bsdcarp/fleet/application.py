@@ -45,8 +45,8 @@ def apply_plans(
 
     def one_unit(unit: list[str]) -> None:
         changing = any(plans[name].plan for name in unit)
-        stopped = sum(run.failed for run in runs) > policy.max_failures or (bool(canary) and not runs[0].well)
-        if changing and stopped:
+        spoilt = bool(canary and runs) and not runs[0].well
+        if changing and (spoilt or sum(run.failed for run in runs) > policy.max_failures):
             run = _skipped(unit, "the roll-out was stopped")
         elif fleet.stopping:
             run = _skipped(unit, "interrupted before it began")

@@ -10,19 +10,14 @@ from bsdcarp.transaction import Outcome
 
 __all__ = ["Row", "exit_status", "row_of_error", "row_of_outcome"]
 
-# Which result weighs more when hosts differ: a host in an unknown or half state above all.
-_WEIGHT = {
-    "broken": 1,
-    "unknown": 1,
-    "refused": 1,
-    "undone": 6,
-    "rolled back": 6,
-    "unreachable": 5,
-    "not verified": 4,
-    "would not survive": 4,
-    "skipped": 1,
-}
-_ORDER = (1, 6, 5, 4)
+_STATUSES: tuple[tuple[int, frozenset[str]], ...] = (
+    # A host in an unknown or half state weighs more than all others, one that was never touched least.
+    (1, frozenset({"broken", "failed", "unknown"})),
+    (6, frozenset({"undone", "rolled back"})),
+    (5, frozenset({"unreachable"})),
+    (4, frozenset({"not verified", "would not survive"})),
+    (1, frozenset({"refused", "skipped"})),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +63,7 @@ def row_of_outcome(outcome: Outcome, *, files: int, live: int, window: int) -> R
 def exit_status(rows: Iterable[Row]) -> int:
     """Return 0 when every host is fine, otherwise the status of the worst.
 
-    A host that was skipped because of another one counts only when nothing else explains it.
+    A host that was left untouched, perhaps because of another one, counts only when nothing else explains it.
     """
     results = {row.result for row in rows}
-    weights = {_WEIGHT[result] for result in results if result in _WEIGHT and result != "skipped"}
-    for status in _ORDER:
-        if status in weights:
-            return status
-    return 1 if "skipped" in results else 0
+    return next((status for status, bad in _STATUSES if results & bad), 0)

@@ -84,6 +84,9 @@ class Capabilities:
     """Writing net.inet.carp.allow sends every vhid to INIT and back; carp_allow_sysctl() of 11.0."""
     loader_conf_d: bool = False
     """/boot/loader.conf.d/*.conf; main commit 72cf7db3aaf1 (July 2020), hence 13.0."""
+    nextboot_zfs: bool = False
+    """nextboot(8) is for one boot on ZFS, too: the loader keeps its switch in the label of the pool; main commit
+    e307eb94ae52 (2020-09-21), hence 13.0."""
     netif_reads_netif: bool = False
     """rc.d/netif reads /etc/rc.conf.d/netif besides network; etc/rc.d/netif, read in 10.4 (no) and 12.1 (yes)."""
     sysrc: bool = False
@@ -165,7 +168,7 @@ def _history() -> tuple[tuple[tuple[int, int], Capabilities], ...]:
     v11_0 = replace(v10_4, trailing_space=False, cidr_output=True, allow_restarts=True, log_style="vhid")
     v11_3 = replace(v11_0, sysctls=_VHID_SYSCTLS | {"dscp"})
     v12_0 = replace(v11_3, netif_reads_netif=True)
-    v13_0 = replace(v12_0, loader_conf_d=True, boot_id=True)
+    v13_0 = replace(v12_0, loader_conf_d=True, boot_id=True, nextboot_zfs=True)
     v14_0 = replace(
         v13_0,
         unicast=True,

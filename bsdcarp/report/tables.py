@@ -31,6 +31,9 @@ _SIGNS = {
     "refused": ("✘", "bad"),
     "unreachable": ("✘", "bad"),
     "broken": ("✘", "bad"),
+    "failed": ("✘", "bad"),
+    "built": ("✔", "good"),
+    "building": ("…", "note"),
     "unknown": ("?", "bad"),
 }
 

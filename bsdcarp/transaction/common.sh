@@ -29,10 +29,12 @@ say() { [ -z "$T" ] || printf '\n%s %s %s\n' "$T" "$1" "${2-}" 2>/dev/null || :;
 make_directory() { (umask 022 && mkdir -p "$1") 2>/dev/null; }
 
 # beside PATH sets real, the file behind a symbolic link (mv onto the link would replace the link), stage, a
-# directory beside it, and new, where its successor is made: so mv is a rename.
+# directory beside it, new, where its successor is made, and old, where the file itself stays: so that both ways are
+# a rename, which is atomic and needs no room on the disk.
 beside() {
     if [ -h "$R$1" ]; then real=$(realpath "$R$1"); else real=$R$1; fi
-    stage=${real%/*}/.bsdcarp-$TX new=${real%/*}/.bsdcarp-$TX/${real##*/}
+    stage=${real%/*}/.bsdcarp-$TX
+    new=$stage/new/${real##*/} old=$stage/old/${real##*/}
 }
 
 # put FILE TEXT: the text and a newline, which no process but sh sees.
@@ -45,17 +47,60 @@ EOF
     esac 2>/dev/null
 }
 
-# decide WORD: exactly one of confirmation and undo makes this directory, and with it decides how it all ends.
-decide() { mkdir "$HERE/verdict" 2>/dev/null && echo "$1" >"$HERE/verdict/word"; }
+# first FILE: its first line as FIRST, empty where there is none.
+first() {
+    FIRST=''
+    if [ -f "$1" ]; then IFS= read -r FIRST <"$1" || :; fi 2>/dev/null
+}
 
-# Drops what only a transaction under way needs: the boot hook, the staged files, the mark that one is pending.
-# shellcheck disable=SC2086  # lists are meant to split
+# decide WORD: the file with the claim gets its new name exactly once, and with it is decided how all ends.
+decide() { mv -f "$HERE/token" "$HERE/verdict-$1" 2>/dev/null; }
+
+# decided: what was decided, as VERDICT, empty when nothing is, and how that is told, as OUTCOME.
+decided() {
+    VERDICT='' OUTCOME=''
+    for f in confirm:confirmed undo:undone refused:untouched; do
+        [ ! -f "$HERE/verdict-${f%:*}" ] || VERDICT=${f%:*} OUTCOME=${f#*:}
+    done
+    first "$HERE/outcome"
+    OUTCOME=${FIRST:-$OUTCOME}
+}
+
+# at_work: this transaction holds the lock, and its process lives.  The lock of one that died goes.
+at_work() {
+    [ -d "$LOCK" ] || return 1
+    first "$LOCK/tx"
+    # One that died while it took its lock away left half of it.
+    [ "${FIRST:-$TX}" = "$TX" ] || return 1
+    first "$LOCK/pid"
+    if [ -n "$FIRST" ] && kill -0 "$FIRST" 2>/dev/null; then return 0; fi
+    rm -rf "$LOCK" 2>/dev/null
+    return 1
+}
+
+# Drops what only a transaction under way needs: the boot hook, the staged files, and at last the mark that one is
+# pending.  The hook has the same name in every transaction, so it is ours only while the mark names us.
 settle() {
-    put "$HERE/outcome" "$1" || :
-    waiting=''
-    if [ -f "$PENDING" ]; then IFS= read -r waiting <"$PENDING" || :; fi
-    [ "$waiting" = "$TX" ] || waiting=''
+    outcome=$1 rooms=''
+    [ -s "$HERE/outcome" ] || put "$HERE/outcome" "$outcome" || :
+    first "$PENDING"
+    [ -z "${BOOTED-}" ] || FIRST=$TX
     set --
-    for f in $HOOKS; do set -- "$@" "$R$f"; done
-    rm -rf ${waiting:+"$PENDING"} "$@" "$HERE/token" $STAGES
+    if [ -f "$HERE/leavings" ]; then
+        while IFS= read -r f; do
+            case $f in
+                "$R$STATE/.bsdcarp-$TX") ;;
+                */bsdcarp/.bsdcarp-"$TX") rooms=$rooms${f%/*}$NL ;;
+                */.bsdcarp-"$TX") ;;
+                *) [ "$FIRST" = "$TX" ] || continue ;;
+            esac
+            set -- "$@" "$f"
+        done <"$HERE/leavings"
+    fi
+    [ "$FIRST" != "$TX" ] || set -- "$@" "$PENDING"
+    rm -rf "$@" 2>/dev/null
+    # A directory of ours goes with its last file.
+    for d in $rooms; do rmdir "$d" 2>/dev/null || :; done
+    # There is room on a full disk now.
+    [ -s "$HERE/outcome" ] || put "$HERE/outcome" "$outcome" || :
 }

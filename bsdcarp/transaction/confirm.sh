@@ -4,23 +4,38 @@
 
 confirm() {
     trap '' HUP INT TERM PIPE
-    STAGES='' HOOKS=''
     [ -d "$HERE" ] || { say unknown; exit 1; }
-    if [ -f "$HERE/hooks" ]; then HOOKS=$(cat "$HERE/hooks"); fi
-    known=''
-    if [ -f "$HERE/token" ]; then IFS= read -r known <"$HERE/token"; fi
-    if [ -n "$known" ] && [ "$known" != "$CLAIM" ]; then say stranger; exit 1; fi
-    decide confirm || { say late "$(cat "$HERE/outcome" 2>/dev/null)"; exit 1; }
+    first "$HERE/token"
+    # A confirmation whose answer was lost may come again.
+    [ -n "$FIRST" ] || first "$HERE/verdict-confirm"
+    [ -z "$FIRST" ] || [ "$FIRST" = "$CLAIM" ] || { say stranger; exit 1; }
+    if [ -f "$HERE/token" ] && [ ! -f "$HERE/step-done" ]; then
+        say unknown "it has not come to its end: wait for it or take it back"
+        exit 1
+    fi
+    # Nothing is final that a power loss could still take away, and nobody hears of it before that is so, too.
+    sync
+    if ! decide confirm && [ ! -f "$HERE/verdict-confirm" ]; then
+        [ ! -f "$HERE/token" ] || { say unknown "cannot write ${HERE#"$R"}: read-only?"; exit 1; }
+        decided
+        say late "$OUTCOME"
+        exit 1
+    fi
+    at_work || :
     settle confirmed
+    sync
     retire
     say confirmed
 }
 
-# KEEP transactions are kept; a pattern lists their names in order of time.
+# KEEP transactions are kept; a pattern lists their names in order of time, which is the time of whoever made them.
 retire() {
     set -- "$R$STATE"/tx-*
-    while [ $# -gt "$KEEP" ]; do
-        rm -rf "$1"
-        shift
+    surplus=$(($# - KEEP))
+    for f in "$@"; do
+        [ "$surplus" -gt 0 ] || break
+        [ "$f" != "$HERE" ] || continue
+        rm -rf "$f"
+        surplus=$((surplus - 1))
     done
 }

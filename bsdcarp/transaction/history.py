@@ -90,8 +90,8 @@ def rollback_plan(
     are the recorded undos, on the other side of the files than what they undo, which is their own undo.
     """
     oldest: dict[str, FileChange | ProgramChange] = {}
-    before_files: list[LiveChange] = []
-    after_files: list[LiveChange] = []
+    live: list[LiveChange] = []
+    early = 0
     entries = tuple(taken_back)
     for entry in entries:
         for file in entry.record.files:
@@ -111,24 +111,25 @@ def rollback_plan(
                 oldest[file.path] = ProgramChange(file.path, old, data, f"as before {entry.name}", file.mode)
             else:
                 oldest[file.path] = FileChange(file.path, before, after, file.mode)
-        steps = list(_taken_back(entry.record.live))
-        before_files += [change for number, change in steps if number >= entry.record.early]
-        after_files += [change for number, change in steps if number < entry.record.early]
+        for number, change in _taken_back(entry.record.live):
+            live.append(change)
+            # What came after the files goes before they do.
+            early = len(live) if number >= entry.record.early else early
     restored = entries[-1].record.restored if entries else ()
     read_again = [LiveChange("old files are read again", command) for command in restored]
-    live = (*before_files, *read_again, *after_files)
-    return Plan(host, tuple(oldest.values()), live, early=len(before_files), init=init, state=state, restored=restored)
+    live[early:early] = read_again
+    return Plan(host, tuple(oldest.values()), tuple(live), early=early, init=init, state=state, restored=restored)
 
 
 def _taken_back(live: Sequence[LiveChange]) -> Iterator[tuple[int, LiveChange]]:
     """Return what takes ``live`` back, in that order, each with the number of the command it is about.
 
-    What had no undo of its own is done again with the one before it: settings go away with their module, say, and
-    are wanted again when it comes back.
+    What has no undo of its own is done again with the one before it: settings go away with their module, say, and are
+    wanted again when it comes back.
     """
     owed: tuple[Command, ...] = ()
     for number, change in reversed(list(enumerate(live))):
-        for place, command in enumerate(change.undo, 1):
-            again = (change.command, *owed) if place == len(change.undo) else ()
+        for place, command in enumerate(change.undo):
+            again = () if place else (change.command, *owed)
             yield number, LiveChange(f"takes back: {change.why}", command, again, change.restarts)
         owed = () if change.undo else (change.command, *owed)

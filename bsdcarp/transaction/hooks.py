@@ -17,7 +17,7 @@ _RC = """\
 # BEFORE: netif
 
 case $1 in
-    *start) exec /bin/sh "${BSDCARP_ROOT-}%s/undo" boot ;;
+    *start) /bin/sh "${BSDCARP_ROOT-}%s/undo" boot ;;
 esac
 """
 _SYSTEMD = """\
@@ -31,6 +31,7 @@ Conflicts=shutdown.target
 
 [Service]
 Type=oneshot
+RemainAfterExit=yes
 ExecStart=/bin/sh %s/undo boot
 """
 _OPENRC = """\

@@ -2,14 +2,14 @@
 
 list() {
     if [ -f "$PENDING" ]; then
-        IFS= read -r TX <"$PENDING"
-        say pending "$TX"
+        first "$PENDING"
+        [ -f "$R$STATE/$FIRST/outcome" ] || say pending "$FIRST"
     fi
     for d in "$R$STATE"/tx-*; do
         [ -f "$d/plan" ] || continue
-        outcome='under way'
-        if [ -f "$d/outcome" ]; then IFS= read -r outcome <"$d/outcome"; fi
-        say transaction "${d##*/} $outcome"
+        HERE=$d
+        decided
+        say transaction "${d##*/} ${OUTCOME:-under way}"
         cat "$d/plan"
     done
     say end

@@ -54,15 +54,21 @@ def transaction_script(plan: Plan, terms: Terms, *, token: str) -> bytes:
     """
     hooks = boot_hooks(plan.init, f"{plan.state}/{terms.name}")
     paths = "".join(f"{hook.path}\n" for hook in hooks)
-    changed = "".join(f"{change.path}\n" for change in plan.files)
-    head = [*_where(terms.name, plan.state), f"EARLY={plan.early}", f"HOOKS={quote(paths)}", f"PATHS={quote(changed)}"]
+    head = [*_where(terms.name, plan.state), f"EARLY={plan.early}"]
     undo = [f"undo_{number}" for number in range(1, len(plan.live) + 1)]
     taking_back = [line for name, c in zip(undo, plan.live, strict=True) for line in _function(name, _undo(c.undo))]
+    taking_back += _function("plan_restore", (f"restore {quote(c.path)} {_sum_or_absent(c)}" for c in plan.files))
     taking_back += _function("plan_restored", _undo(plan.restored))
     taking_back += _function("plan_undrain", [plan.drain.undo.shell] if plan.drain else [])
+    taking_back += _function("plan_demotion", [plan.drain.read.shell] if plan.drain else [])
     undo_program = ["T=${BSDCARP_MARK-}", *head, program("common.sh"), program("undo.sh"), *taking_back, 'undo "$@"']
     parts = [f"T={quote(token)}", *head]
-    parts += [f"OWNER={quote(terms.owner)}", f"TOKEN={quote(terms.claim)}", f"WINDOW={terms.window}"]
+    parts += [
+        f"HOOKS={quote(paths)}",
+        f"OWNER={quote(terms.owner)}",
+        f"TOKEN={quote(terms.claim)}",
+        f"WINDOW={terms.window}",
+    ]
     parts += [f"REBOOT_WINDOW={terms.reboot_window or ''}", f"STEAL={'yes' if terms.steal else ''}"]
     parts += [f"UNDO={quote(chr(10).join(undo_program))}", f"PLAN={quote(written(plan, terms.name, terms.owner))}"]
     parts += [program("common.sh"), program("transact.sh"), *_plan_functions(plan, hooks, token), *taking_back]
@@ -93,12 +99,14 @@ def _sent(lines: Iterable[str]) -> bytes:
 
 def _plan_functions(plan: Plan, hooks: Iterable[Hook], token: str) -> Iterator[str]:
     there, coming = _by_directory(plan, "before"), _by_directory(plan, "after")
-    yield from _function("plan_check", (f"check {quote(c.path)} {_sum_or_absent(c)}" for c in _in_order(plan)))
+    gone = [change.path for change in plan.files if change.after is None]
+    leaving = [f"leaving {quote(path)}" for path in gone]
+    checks = [f"check {quote(c.path)} {_sum_or_absent(c)}" for c in _in_order(plan)]
+    yield from _function("plan_check", [*checks, *leaving])
     yield from _function("plan_live_check", _live_check(plan))
     yield from _function("plan_keep", _keep(plan, there))
     yield from _function("plan_hooks", (_hook(hook) for hook in hooks))
     yield from _function("plan_stage", (_stage(c, plan, token) for c in plan.files if c.after is not None))
-    gone = [change.path for change in plan.files if change.after is None]
     deletion = [f"delete {_quoted(gone)}"] if gone else []
     yield from _function("plan_commit", [*(f"commit {_quoted(words)}" for words in coming), *deletion])
     for number, change in enumerate(plan.live, 1):
@@ -111,7 +119,6 @@ def _plan_functions(plan: Plan, hooks: Iterable[Hook], token: str) -> Iterator[s
     yield from _function("plan_undrain_after", ["undrain"] if drain else [])
     if drain:
         yield from _function("plan_demote", [drain.demote.shell])
-        yield from _function("plan_demotion", [drain.read.shell])
         held = f"case $({drain.role.shell} 2>/dev/null) in *MASTER*) ;; *) return 1 ;; esac"
         yield from _function("plan_is_master", [held])
 
@@ -151,9 +158,8 @@ def _split(path: str) -> tuple[str, str]:
 
 
 def _keep(plan: Plan, there: list[list[str]]) -> list[str]:
-    absent = [f"keep_absent {quote(change.path)}" for change in plan.files if change.before is None]
     prepare = " ".join(["prepare", *(quote(c.path) for c in plan.files)])
-    return [prepare, *(f"keep {_quoted(words)}" for words in there), *absent]
+    return [prepare, *(f"keep {_quoted(words)}" for words in there)]
 
 
 def _quoted(words: list[str]) -> str:

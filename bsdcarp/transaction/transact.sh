@@ -3,7 +3,8 @@
 # Sent on standard input to /bin/sh -s after common.sh, with OWNER (who holds the lock), TOKEN (what confirms),
 # WINDOW (seconds), STEAL and EARLY before it, and after it UNDO (the program that takes everything back) and the plan
 # as functions: plan_check, plan_live_check, plan_keep, plan_hooks, plan_stage, plan_early, plan_drain, plan_commit,
-# plan_live, plan_undrain and live_N.  A script that arrives cut off defines functions and runs none of them.
+# plan_live, plan_undrain and live_N.  Redirections that may fail stand at `true`, never at `:`, because a failure at a
+# special built-in ends the shell (POSIX.1, 2.8.1).  A script that arrives cut off defines functions and runs none of them.
 #
 # From the first write on, nothing from outside stops it: a lost session or an interrupt on the operator's side
 # leaves the host complete (the script goes on) or untouched (it never began).  Before the first write the undo is
@@ -13,27 +14,28 @@
 # texts are written by sh itself, and lists are kept in variables.
 
 # A failure before the first file is in place: nothing was changed, so take the staged files away and leave.
+# shellcheck disable=SC2086  # lists are meant to split, here and below
 refuse() {
     if [ -n "$ARMED" ]; then
-        decide refused || over
+        decide refused || [ -f "$HERE/token" ] || over
         settle "untouched $1"
     elif [ -n "$PREPARED" ]; then
-        rm -rf "$HERE"
+        rm -rf "$HERE" $STAGES ${MARKED:+"$PENDING"} 2>/dev/null
     fi
     say untouched "$1"
     release
     exit 1
 }
 
-# The staged files and the lock go in one step.
-# shellcheck disable=SC2086  # lists are meant to split, here and below
+# mine: the lock was not stolen.
+mine() {
+    first "$LOCK/tx"
+    [ "$FIRST" = "$TX" ]
+}
+
 release() {
-    [ -z "$STAGES$LOCKED" ] || rm -rf $STAGES $LOCKED
-    # A directory of ours goes with its last file.
-    for d in $STAGES; do
-        case ${d%/*} in */bsdcarp) rmdir "${d%/*}" 2>/dev/null ;; esac
-    done
-    STAGES='' LOCKED=''
+    if [ "$LOCKED" = torn ] || { [ -n "$LOCKED" ] && mine; }; then rm -rf "$LOCK" 2>/dev/null; fi
+    LOCKED=''
 }
 
 # Somebody else has decided meanwhile: its time was over before it was done, and the armed undo waits for the lock.
@@ -44,33 +46,66 @@ over() {
 }
 
 # going: asked before every step that changes something.
-going() { [ ! -d "$HERE/verdict" ] || over; }
+going() {
+    [ -f "$HERE/token" ] || over
+    mine || undo_all "somebody took its lock away"
+}
 
-note() { echo "$1" >>"$HERE/progress"; }
+# note STEP: without it on the disk, the step is not taken.
+note() { true >"$HERE/step-$1" || undo_all "cannot write ${HERE#"$R"}: disk full or read-only"; } 2>/dev/null
 
 acquire() {
     [ -d "${LOCK%/*}" ] || make_directory "${LOCK%/*}"
     if [ -n "$STEAL" ] && [ -d "$LOCK" ]; then rm -rf "$LOCK"; fi
     if mkdir "$LOCK" 2>/dev/null; then
-        LOCKED=$LOCK
-        { echo "$$" >"$LOCK/pid" && put "$LOCK/owner" "$OWNER"; } 2>/dev/null || refuse "cannot write: disk full or read-only"
+        LOCKED=torn
+        put "$LOCK/pid" "$$" && put "$LOCK/owner" "$OWNER" && put "$LOCK/tx" "$TX" ||
+            refuse "cannot write: disk full or read-only"
+        LOCKED=yes
     elif [ -d "$LOCK" ]; then
-        pid='' owner=''
-        { IFS= read -r owner <"$LOCK/owner"; IFS= read -r pid <"$LOCK/pid"; } 2>/dev/null
-        alive=gone
+        first "$LOCK/owner"
+        owner=$FIRST alive=gone
+        first "$LOCK/pid"
+        pid=$FIRST
         case $pid in '' | *[!0-9]*) ;; *) if kill -0 "$pid" 2>/dev/null; then alive=alive; fi ;; esac
         say locked "$alive $owner"
         exit 1
     else
         refuse "cannot create ${LOCK#"$R"}: disk full or read-only, or not root"
     fi
+    [ ! -d "$HERE" ] || refuse "$TX ran before"
     if [ -f "$PENDING" ]; then
-        waiting='' owner=''
-        { IFS= read -r waiting <"$PENDING"; IFS= read -r owner <"$R$STATE/$waiting/owner"; } 2>/dev/null
-        say pending "$waiting $owner"
-        release
-        exit 1
+        first "$PENDING"
+        waiting=$FIRST
+        if [ -n "$waiting" ] && [ -f "$R$STATE/$waiting/undo" ] && [ ! -f "$R$STATE/$waiting/outcome" ]; then
+            first "$R$STATE/$waiting/owner"
+            say pending "$waiting $FIRST"
+            release
+            exit 1
+        fi
+        # Its end was cut short, or it was never armed.
+        HERE=$R$STATE/$waiting ours=$TX
+        TX=$waiting
+        decided
+        [ ! -f "$HERE/outcome" ] || settle "$OUTCOME"
+        TX=$ours
+        rm -f "$PENDING"
     fi
+    bury
+}
+
+# bury: goes away what transactions left that died before they were armed.
+bury() {
+    dead=''
+    for d in "$R$STATE"/tx-*; do
+        [ ! -f "$d/outcome" ] && [ -d "$d" ] || continue
+        HERE=$d
+        decided
+        [ -n "$VERDICT" ] || dead=$dead$d$NL
+    done
+    HERE=$R$STATE/$TX
+    # shellcheck disable=SC2086
+    [ -z "$dead" ] || rm -rf $dead
 }
 
 # same FILES SUMS: every file has its sum; otherwise WRONG names the first that has not.
@@ -95,30 +130,39 @@ same() {
 check() {
     if [ "$2" = absent ]; then
         [ ! -e "$R$1" ] || refuse "$1 appeared since the plan was made"
+        [ ! -h "$R$1" ] || refuse "$1 is a symbolic link to nowhere"
     else
         [ -f "$R$1" ] || refuse "$1 went away since the plan was made"
         SEEN=$SEEN$R$1$NL SEEN_SUMS=$SEEN_SUMS$2$NL
     fi
 }
 
+# leaving PATH: it will be removed, but whose the file behind a symbolic link is, only the operator knows.
+leaving() { [ ! -h "$R$1" ] || refuse "$1 is a symbolic link: remove it by hand"; }
+
 checked() { same "$SEEN" "$SEEN_SUMS" || refuse "$WRONG changed since the plan was made"; }
 
 # prepare PATH...: make the directories that these files need, all in one go.
 # shellcheck disable=SC2086
 prepare() {
-    rooms=$HERE$NL
+    rooms=$HERE$NL dead=''
     PREPARED=yes
     for f in "$@"; do
         beside "$f"
         [ -d "${real%/*}" ] || make_directory "${real%/*}" || refuse "cannot create ${f%/*}: disk full or read-only"
         rooms=$rooms$HERE${f%/*}$NL
-        case $STAGES in *"$stage$NL"*) ;; *) STAGES=$STAGES$stage$NL ;; esac
+        case $STAGES in *"$stage$NL"*) continue ;; esac
+        STAGES=$STAGES$stage$NL
+        rooms=$rooms$stage/new$NL$stage/old$NL
+        for d in "${real%/*}"/.bsdcarp-tx-*; do [ ! -d "$d" ] || dead=$dead$d$NL; done
     done
-    mkdir -p $rooms $STAGES 2>/dev/null || refuse "cannot write beside $*: disk full or read-only"
+    [ -z "$dead" ] || rm -rf $dead
+    mkdir -p $rooms 2>/dev/null || refuse "cannot write beside $*: disk full or read-only"
 }
 
-# keep DIRECTORY NAME...: copies of what is there, under the transaction so that it can come back, and where its
-# successor will be, so that mode and owner stay.
+# keep DIRECTORY NAME...: copies of what is there, under the transaction so that it can come back at any time, and
+# where its successor will be, so that mode and owner stay; and the file itself under a second name, so that it comes
+# back as it was even when the disk is full by then.
 # shellcheck disable=SC2086
 keep() {
     directory=$1 straight=''
@@ -129,19 +173,17 @@ keep() {
         if [ -h "$R$directory/$f" ]; then
             cp -p "$real" "$new" 2>/dev/null || refuse "cannot write beside $directory/$f: disk full or read-only"
             cp -p "$real" "$HERE$directory/$f" 2>/dev/null || refuse "cannot back up $directory/$f: disk full"
+            ln "$real" "$old" 2>/dev/null || cp -p "$real" "$old" 2>/dev/null ||
+                refuse "cannot write beside $directory/$f: disk full or read-only"
         else
             straight=$straight$real$NL
         fi
     done
     [ -n "$straight" ] || return 0
     cp -p $straight "$HERE$directory/" 2>/dev/null || refuse "cannot back up $directory: disk full"
-    cp -p $straight "$R$directory/.bsdcarp-$TX/" 2>/dev/null ||
+    cp -p $straight "$R$directory/.bsdcarp-$TX/new/" 2>/dev/null &&
+        { ln $straight "$R$directory/.bsdcarp-$TX/old/" || cp -p $straight "$R$directory/.bsdcarp-$TX/old/"; } 2>/dev/null ||
         refuse "cannot write beside $directory/$1: disk full or read-only"
-}
-
-# keep_absent PATH: there was no such file.
-keep_absent() {
-    { : >"$HERE$1.absent"; } 2>/dev/null || refuse "cannot back up $1: disk full"
 }
 
 # stage PATH MODE CKSUM LENGTH FORM [TEXT]: the successor of a file, as text, as "escaped" text for printf's %b (dash
@@ -149,7 +191,7 @@ keep_absent() {
 stage() {
     beside "$1"
     STAGED=$STAGED$new$NL STAGED_SUMS=$STAGED_SUMS$3$NL
-    [ -f "$new" ] || [ "$2" = 600 ] || { : >"$new" && chmod "$2" "$new"; } 2>/dev/null ||
+    [ -f "$new" ] || [ "$2" = 600 ] || { true >"$new" && chmod "$2" "$new"; } 2>/dev/null ||
         refuse "cannot write beside $1: disk full or read-only"    # 600 is what the umask makes
     case $5-$PRINTF in
         base64-*) base64 -d ;;
@@ -168,8 +210,12 @@ EOF
 # staged SUMS-of-what-was-kept: the copies are whole, what was written is what was sent, and both are on the disk.
 # shellcheck disable=SC2086
 staged() {
-    same "$KEPT$STAGED" "$SEEN_SUMS$STAGED_SUMS" || refuse "cannot write $WRONG as it should be: disk full"
+    same "$SEEN$KEPT$STAGED" "$SEEN_SUMS$SEEN_SUMS$STAGED_SUMS" || case $NL$SEEN in
+        *"$NL$R$WRONG$NL"*) refuse "$WRONG changed since the plan was made" ;;
+        *) refuse "cannot write $WRONG as it should be: disk full" ;;
+    esac
     set -- "$HERE/undo" "$PENDING" $KEPT $STAGED
+    set -- "$@" "$HERE/token" "$HERE/leavings"
     for f in $HOOKS; do [ -h "$R$f" ] || set -- "$@" "$R$f"; done
     fsync "$@" 2>/dev/null || sync "$@" 2>/dev/null || sync
 }
@@ -181,7 +227,6 @@ commit() {
     shift
     going
     for f in "$@"; do
-        note "file $directory/$f"
         touched="$touched $directory/$f"
         beside "$directory/$f"
         if [ -h "$R$directory/$f" ]; then
@@ -198,9 +243,7 @@ commit() {
 delete() {
     for f in "$@"; do
         going
-        note "file $f"
-        beside "$f"
-        rm -f "$real" >"$LOCK/said" 2>&1 || undo_all "cannot remove $f: $(cat "$LOCK/said")"
+        rm -f "$R$f" >"$LOCK/said" 2>&1 || undo_all "cannot remove $f: $(cat "$LOCK/said")"
         say file "$f"
     done
 }
@@ -209,13 +252,13 @@ delete() {
 # (a rejected advskew leaves an empty vhid behind, recorded on FreeBSD 12.1), so its own undo runs too, unjudged.
 live() {
     going
-    note "live $1"
+    note "live-$1"
     "live_$1" >"$LOCK/said" 2>&1 || {
         why="status $?: $(cat "$LOCK/said")"
         say failed "$1"
         undo_all "$why"
     }
-    note "lived $1"
+    note "lived-$1"
     say live "$1"
 }
 
@@ -224,7 +267,7 @@ live() {
 drain() {
     going
     before=$(plan_demotion)
-    note "drain $1"
+    put "$HERE/step-drain" "$1 $before" || undo_all "cannot write ${HERE#"$R"}: disk full or read-only"
     plan_demote >"$LOCK/said" 2>&1 || undo_all "cannot demote: $(cat "$LOCK/said")"
     patience=10
     while [ "$patience" -gt 0 ] && plan_is_master; do
@@ -252,11 +295,18 @@ undo_all() {
 # The undo is ready before anything is changed.  Where nothing better is there, a process that ignores the end of the
 # session will do: sshd leaves such ones alone.
 arm() {
-    going
-    { : >"$HERE/progress" && put "$HERE/undo" "$UNDO" && put "$HERE/token" "$TOKEN" && put "$HERE/owner" "$OWNER" &&
-        put "$HERE/plan" "$PLAN" && put "$HERE/hooks" "$HOOKS" && put "$PENDING" "$TX"; } 2>/dev/null ||
+    leavings=$STAGES
+    for f in $HOOKS; do leavings=$leavings$R$f$NL; done
+    put "$HERE/leavings" "${leavings%"$NL"}" && put "$HERE/token" "$TOKEN" && put "$HERE/owner" "$OWNER" &&
+        put "$HERE/plan" "$PLAN" && { [ -z "$REBOOT_WINDOW" ] || put "$HERE/after-reboot" "$REBOOT_WINDOW"; } &&
+        put "$HERE/undo" "$UNDO" ||
         refuse "cannot write ${HERE#"$R"}: disk full"
-    [ -z "$REBOOT_WINDOW" ] || put "$HERE/after-reboot" "$REBOOT_WINDOW"
+    # Of two that go at the same time, because one took the lock away from the other, only one gets here.
+    set -C
+    { true >"$PENDING"; } 2>/dev/null || refuse "another transaction began meanwhile, or cannot write ${PENDING#"$R"}"
+    set +C
+    MARKED=yes
+    put "$PENDING" "$TX" || refuse "cannot write ${PENDING#"$R"}: disk full"
     ARMED=yes
     plan_hooks
     if [ -z "$R" ] && [ "$SYSTEM" = linux ] && [ -d /run/systemd/system ]; then
@@ -320,7 +370,7 @@ as_seen() {
 }
 
 transact() {
-    LOCKED='' ARMED='' PREPARED='' WRONG=''
+    LOCKED='' MARKED='' ARMED='' PREPARED='' WRONG=''
     SEEN='' SEEN_SUMS='' STAGES='' STAGED='' STAGED_SUMS='' KEPT=''
     trap '' HUP INT TERM PIPE XFSZ
     say begin
@@ -339,6 +389,8 @@ transact() {
     plan_commit
     plan_live
     plan_undrain_after
+    going
+    note "done"
     release
     say "done"
 }

@@ -6,59 +6,77 @@
 #     undo failed [WHY]    the same, said by the transaction itself, which holds the lock
 #     undo boot            from the boot hook: the host was restarted before anybody confirmed
 #
-# After it come the plan's functions: plan_files, plan_restored, plan_undrain and undo_N.
+# After it come the plan's functions: plan_restore, plan_restored, plan_demotion, plan_undrain and undo_N.
+# It may be cut off anywhere and gone through once more: a step that was taken back is not taken back twice.
 
-# progress: how far the transaction came, in the order in which it began its steps.
-read_progress() {
-    BEGUN=0 ENDED=0 DONE='' DRAINED=''
-    while IFS=' ' read -r word rest; do
-        case $word in
-            file) DONE=$rest$NL$DONE ;;
-            live) BEGUN=$rest ;;
-            lived) ENDED=$rest ;;
-            drain) DRAINED=yes ;;
-            undrained) DRAINED='' ;;
-        esac
-    done <"$HERE/progress"
-}
-
-# restore PATH: its copy comes back by a rename; what was not there goes.
+# restore PATH CKSUM-or-"absent": the old file comes back by a rename; what was not there goes.  Whether it was changed
+# is told by the file itself, because after a power loss no list of steps can be trusted.
 restore() {
-    kept=$HERE$1
     beside "$1"
-    if [ -f "$kept.absent" ]; then
+    if [ "$2" = absent ]; then
+        [ -e "$real" ] || return 0
+        begin_restoring
         rm -f "$real" || BROKEN="$BROKEN $1"
-    else
-        [ -d "$stage" ] || mkdir -p "$stage"
-        cp -p "$kept" "$new" && mv -f "$new" "$real" || BROKEN="$BROKEN $1"
+    elif [ -f "$old" ]; then
+        # shellcheck disable=SC3013  # every sh of FreeBSD, dash, bash and busybox has it
+        [ ! "$old" -ef "$real" ] || return 0
+        begin_restoring
+        mv -f "$old" "$real" || BROKEN="$BROKEN $1"
+    # Without either it was never changed, or came back before.
+    elif [ "$(cksum <"$HERE$1")" = "$2" ] && [ "$(cksum <"$real")" != "$2" ]; then
+        begin_restoring
+        { [ -d "$stage/new" ] || mkdir -p "$stage/new"; } && cp -p "$HERE$1" "$new" && sync && mv -f "$new" "$real" ||
+            BROKEN="$BROKEN $1"
     fi
 }
 
+begin_restoring() {
+    CHANGED=yes
+    true >"$HERE/step-restoring"
+}
+
 restore_files() {
-    for f in $DONE; do restore "$f"; done 2>/dev/null
-    [ -z "$DONE" ] || sync
+    CHANGED=''
+    [ ! -f "$HERE/step-restoring" ] || CHANGED=yes
+    plan_restore 2>/dev/null
+    [ -z "$CHANGED" ] || sync
 }
 
 # unlive FIRST: from the last command that was begun down to FIRST.  The very last may have failed or never run, so
-# that its own undo is not judged.
+# that its own undo is not judged; nor is one that a former undo had begun.
 unlive() {
     while [ "$BEGUN" -ge "$1" ]; do
-        "undo_$BEGUN" >/dev/null 2>&1 || [ "$BEGUN" -gt "$ENDED" ] || BROKEN="$BROKEN live-$BEGUN"
+        if [ ! -f "$HERE/step-unlived-$BEGUN" ]; then
+            judged=''
+            [ ! -f "$HERE/step-lived-$BEGUN" ] || [ -f "$HERE/step-unlive-$BEGUN" ] || judged=yes
+            true >"$HERE/step-unlive-$BEGUN"
+            if "undo_$BEGUN" >/dev/null || [ -z "$judged" ]; then
+                true >"$HERE/step-unlived-$BEGUN"
+            else
+                BROKEN="$BROKEN live-$BEGUN"
+            fi
+        fi
         BEGUN=$((BEGUN - 1))
-    done
+    done 2>/dev/null
 }
 
-# What a transaction that was cut off left beside the files.
-find_stages() {
-    STAGES=''
-    for f in $PATHS; do
-        beside "$f"
-        case $STAGES in *"$stage$NL"*) ;; *) STAGES=$STAGES$stage$NL ;; esac
-    done
+# The demotion is a sum that others add to.  What it was before tells whether ours is in force.
+undrain() {
+    [ -f "$HERE/step-drain" ] && [ ! -f "$HERE/step-undrained" ] || return 0
+    first "$HERE/step-drain"
+    amount=${FIRST%% *} before=${FIRST#* }
+    now=$(plan_demotion 2>/dev/null)
+    case ${now#-} in '' | *[!0-9]*) now='' ;; esac
+    case ${before#-} in '' | *[!0-9]*) now='' ;; esac
+    [ -z "$now" ] || [ $((now - before)) -ge "$amount" ] || return 0
+    if plan_undrain >/dev/null 2>&1; then
+        { true >"$HERE/step-undrained"; } 2>/dev/null
+    else
+        BROKEN="$BROKEN demotion"
+    fi
 }
 
 finish() {
-    find_stages
     if [ -n "$BROKEN" ]; then
         # The copies stay, and so does everything that tells what went wrong.
         settle "broken$BROKEN: $1"
@@ -70,97 +88,118 @@ finish() {
 }
 
 take_back() {
-    BROKEN=''
-    read_progress
+    BROKEN='' BEGUN=0
+    while [ -f "$HERE/step-live-$((BEGUN + 1))" ]; do BEGUN=$((BEGUN + 1)); done
     unlive $((EARLY + 1))
     restore_files
-    [ -z "$DONE" ] || plan_restored >/dev/null 2>&1 || BROKEN="$BROKEN restored"
+    [ -z "$CHANGED" ] || plan_restored >/dev/null 2>&1 || BROKEN="$BROKEN restored"
     unlive 1
-    [ -z "$DRAINED" ] || plan_undrain >/dev/null 2>&1 || BROKEN="$BROKEN demotion"
+    undrain
     finish "$1"
 }
 
 # Nothing is live any more after a restart, so the files are all there is to take back.
 take_back_at_boot() {
     BROKEN=''
-    read_progress
     restore_files
-    echo "bsdcarp: $TX was not confirmed before the restart; the files are as they were" >/dev/console 2>/dev/null
+    said="was not confirmed before the restart; the files are as they were"
+    [ -z "$BROKEN" ] || said="was not confirmed before the restart, and these could not be taken back:$BROKEN"
+    { echo "bsdcarp: $TX $said" >/dev/console; } 2>/dev/null
     finish "the host was restarted before it was confirmed"
+    # Without its outcome on the disk it would be done again at every start.
+    [ -n "$CHANGED" ] && [ -s "$HERE/outcome" ] || return 0
     # On FreeBSD rc has read the files by now, and the loader its own; one more start begins with the old ones.
-    [ "$SYSTEM" != freebsd ] || [ -z "$DONE" ] || reboot
+    if [ "$SYSTEM" = freebsd ] || [ "$1" = running ]; then
+        reboot
     # systemd has, too, but begins nothing of it before this ends.
-    [ "$SYSTEM" != linux ] || [ ! -d "$R/run/systemd/system" ] || systemctl daemon-reload
+    elif [ -d "$R/run/systemd/system" ]; then
+        systemctl daemon-reload
+    fi
 }
 
-# The transaction may still be at work; it stops at its next step once the verdict is there.
+# The transaction may still be at work; it stops at its next step once there is a verdict.
 let_it_stop() {
     patience=30
-    while [ -d "$LOCK" ] && [ "$patience" -gt 0 ]; do
+    while [ "$patience" -gt 0 ] && at_work; do
         sleep 1
         patience=$((patience - 1))
     done
 }
 
-# Short sleeps, so that a confirmed transaction leaves no process behind for long.  sleep(1) does not look at the
+# Short sleeps, so that a transaction that has ended leaves no process behind for long.  sleep(1) does not look at the
 # clock, which may be set meanwhile.
-wait_for_verdict() {
+wait_for_end() {
     left=$1
     while [ "$left" -gt 0 ]; do
         step=5
         [ "$left" -ge 5 ] || step=$left
         sleep "$step"
         left=$((left - step))
-        [ ! -d "$HERE/verdict" ] || exit 0
+        [ -d "$HERE" ] && [ ! -f "$HERE/outcome" ] || exit 0
     done
 }
 
-# Somebody decided before us.  An undo that was itself cut off (by a power loss, say) is gone through once more.
+# begin_undo: we decide, or nobody can because nothing can be written; then what is possible is done all the same.
+begin_undo() {
+    decide undo || [ -f "$HERE/token" ] || resume
+    { echo "$$" >"$HERE/undoer"; } 2>/dev/null
+}
+
+# Somebody decided before us.  What was cut off before it came to its end is brought there.
 resume() {
-    patience=10
+    patience=30
     while [ ! -f "$HERE/outcome" ] && [ "$patience" -gt 0 ]; do
+        first "$HERE/undoer"
+        [ -z "$FIRST" ] || kill -0 "$FIRST" 2>/dev/null || break
         sleep 1
         patience=$((patience - 1))
     done
-    decided=$(cat "$HERE/verdict/word" 2>/dev/null)
-    if [ -f "$HERE/outcome" ] || [ "$decided" != undo ]; then
-        say late "$(cat "$HERE/outcome" 2>/dev/null)"
-        exit 1
-    fi
+    decided
+    [ "$VERDICT" != undo ] || [ -f "$HERE/outcome" ] || return 0
+    at_work || :
+    settle "$OUTCOME"
+    say late "$OUTCOME"
+    exit 1
 }
 
 undo() {
     trap '' HUP INT TERM PIPE XFSZ
-    STAGES=''
     case $1 in
         armed)
-            wait_for_verdict "$2"
-            decide undo || exit 0
+            wait_for_end "$2"
+            begin_undo
             let_it_stop
             take_back "nobody confirmed it within $2 s" ;;
         now)
-            decide undo || resume
+            begin_undo
             let_it_stop
             take_back "${2-}" ;;
         failed)
-            decide undo || { say late "$(cat "$HERE/outcome" 2>/dev/null)"; exit 1; }
+            decide undo || [ -f "$HERE/token" ] || { say overdue "its time was over when it failed: ${2-}"; exit 1; }
+            { echo "$$" >"$HERE/undoer"; } 2>/dev/null
             take_back "${2-}" ;;
         boot)
-            decided=''
-            if [ -d "$HERE/verdict" ]; then decided=$(cat "$HERE/verdict/word" 2>/dev/null); fi
-            if [ -f "$HERE/outcome" ] || [ "$decided" = confirm ] || [ "$decided" = refused ]; then
-                settle "$(cat "$HERE/outcome" 2>/dev/null || echo "$decided")"
-            elif [ -f "$HERE/after-reboot" ]; then
-                IFS= read -r window <"$HERE/after-reboot"
-                rm -f "$HERE/after-reboot"
-                (undo armed-at-boot "$window") </dev/null >/dev/null 2>&1 &
-            else
-                decide undo
-                take_back_at_boot
-            fi ;;
+            BOOTED=yes
+            at_boot ;;
         armed-at-boot)
-            wait_for_verdict "$2"
-            decide undo || exit 0
-            take_back_at_boot ;;
+            wait_for_end "$2"
+            begin_undo
+            take_back_at_boot running ;;
     esac
+}
+
+at_boot() {
+    first "$LOCK/tx"
+    [ "$FIRST" != "$TX" ] || rm -rf "$LOCK"
+    decided
+    if [ -f "$HERE/outcome" ] || [ "$VERDICT" = refused ] || [ "$VERDICT" = confirm ]; then
+        settle "$OUTCOME"
+    elif [ -z "$VERDICT" ] && [ -f "$HERE/after-reboot" ]; then
+        first "$HERE/after-reboot"
+        rm -f "$HERE/after-reboot"
+        /bin/sh "$HERE/undo" armed-at-boot "$FIRST" </dev/null >/dev/null 2>&1 &
+    else
+        decide undo
+        take_back_at_boot booting
+    fi
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import select
 import socket
 import struct
 import subprocess
@@ -111,29 +112,36 @@ class Tap:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
         self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        self._socket.settimeout(0.2)
+        self._socket.setblocking(False)
         self.damage = False
         """Whether the scenario itself puts damaged packets on the wire."""
         self._frames: list[Frame] = []
+        self._lock = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._record, daemon=True)
         self._thread.start()
 
     def _record(self) -> None:
         while self._open:
-            try:
-                data, extra, _, sender = self._socket.recvmsg(65536, 128)
-            except TimeoutError:
-                continue
-            except OSError:
-                return
-            if sender[2] == PACKET_OUTGOING or sender[0] == "br0":
-                continue  # the same frame on its way out
-            seconds, nanoseconds = struct.unpack("qq", extra[0][2][:16])
-            self._frames.append(Frame(seconds + nanoseconds / 1e9, sender[0], data))
+            if select.select([self._socket], [], [], 0.2)[0]:
+                self._drain()
+
+    def _drain(self) -> None:
+        with self._lock:
+            while True:
+                try:
+                    data, extra, _, sender = self._socket.recvmsg(65536, 128)
+                except OSError:
+                    return
+                if sender[2] == PACKET_OUTGOING or sender[0] == "br0":
+                    continue  # the same frame on its way out
+                seconds, nanoseconds = struct.unpack("qq", extra[0][2][:16])
+                self._frames.append(Frame(seconds + nanoseconds / 1e9, sender[0], data))
 
     @property
     def frames(self) -> list[Frame]:
+        """All that came in until now."""
+        self._drain()
         return list(self._frames)
 
     def adverts(self, port: str | None = None, vhid: int | None = None, *, since: float = 0.0) -> list[Advert]:

@@ -348,11 +348,10 @@ def test_allow_0_makes_the_host_deaf_and_mute_until_it_is_1_again(segment: Segme
 @needs("stdbuf")
 def test_the_address_is_on_two_hosts_no_longer_than_the_role(segment: Segment, tap: Tap) -> None:
     first, second, _ = pair(segment, preempt=1)
-    watches = [
-        host.start("stdbuf", "-oL", "ip", "-ts", "-4", "monitor", "address", name="monitor")
-        for host in (first.host, second.host)
-    ]
-    time.sleep(0.3)
+    hosts = (first.host, second.host)
+    before = [listeners(host) for host in hosts]
+    watches = [host.start("stdbuf", "-oL", "ip", "-ts", "-4", "monitor", "address", name="monitor") for host in hosts]
+    eventually(lambda: all(listeners(host) > count for host, count in zip(hosts, before, strict=True)))
     for command, taker in (("demote", second), ("undemote", first)):
         first.ask(command, **({"amount": 240} if command == "demote" else {}))
         taker.wait("MASTER", patience=4)
@@ -364,6 +363,12 @@ def test_the_address_is_on_two_hosts_no_longer_than_the_role(segment: Segment, t
     assert (len(come_one), len(gone_one), len(come_two), len(gone_two)) == (1, 2, 2, 1)
     overlaps = [gone_one[0] - come_two[0], gone_two[0] - come_one[0], gone_one[1] - come_two[1]]
     assert max(overlaps) < 0.5, overlaps
+
+
+def listeners(host: Host) -> int:
+    """Return how many netlink sockets in the namespace have joined a group."""
+    rows = [line.split() for line in host.run("cat", "/proc/net/netlink").splitlines()[1:]]
+    return sum(int(row[3], 16) != 0 for row in rows)
 
 
 def changes(text: str) -> tuple[list[float], list[float]]:

@@ -189,6 +189,16 @@ def test_the_host_keeps_answering_for_itself_with_its_own_mac(wire: Wire, presen
         assert wire.neighbour_of(address) == own
 
 
+def test_packets_for_an_ipv6_address_are_taken_from_the_first_moment_on(presence: Presence) -> None:
+    presence.prepare()
+    for _ in range(5):
+        presence.appear()
+        # The kernel's own route comes a moment later, from a work item, and on a busy machine much later.
+        assert "local 2001:db8::1 " in run("ip -6 route show table local proto 112")
+        presence.vanish()
+        assert "2001:db8::1 " not in run("ip -6 route show table local")
+
+
 def test_after_vanish_nobody_answers(wire: Wire, presence: Presence) -> None:
     presence.prepare()
     presence.appear()

@@ -20,6 +20,8 @@ from bsdcarp.fleet.results import Row, exit_status, row_of_error
         (["undone", "broken"], 1),
         (["unknown"], 1),
         (["refused", "skipped"], 1),
+        (["refused", "rolled back"], 6),
+        (["pending", "confirmed"], 0),
         (["unreachable", "skipped"], 5),
         (["skipped"], 1),
     ],

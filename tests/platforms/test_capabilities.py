@@ -59,6 +59,7 @@ def test_the_module_came_with_8_2_and_was_renamed_in_10(release: str, module: st
         ("vrrp", "14.3", "15.0"),
         ("print_key", "10.3", "10.4"),
         ("kld_list", "8.4", "9.0"),
+        ("nextboot_zfs", "12.4", "13.0"),
         ("sysctl_kld_d", "13.5", "14.0"),
         ("allow_tunable", "13.5", "14.0"),
         ("allow_restarts", "10.4", "11.0"),

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 
 _SETTLED = {"web1": "MASTER", "web2": "BACKUP"}
 _WINDOW = 30
-_LEFT = "ls /etc/systemd/system /etc/systemd/system/*.wants /run | grep -i bsdcarp; pgrep -af 'bsdcarp.*undo'; true"
+_LEFT = "ls /etc/systemd/system /etc/systemd/system/*.wants /run | grep -i bsdcarp; ps -eo args | grep '/[l]ib/bsdcarp/.*undo'; true"
 """What a transaction that is over leaves: the daemon's own unit, link and run directory, and no watcher."""
 
 

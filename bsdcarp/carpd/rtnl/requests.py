@@ -27,6 +27,7 @@ from bsdcarp.carpd.rtnl.messages import (
 )
 
 __all__ = [
+    "LOCAL",
     "MARK",
     "THROW",
     "UNICAST",
@@ -48,7 +49,7 @@ __all__ = [
 
 # RTA_PROTOCOL, FRA_PROTOCOL and IFA_PROTO of what is ours: the number of CARP's IP protocol, unused in rt_protos.
 MARK = 112
-UNICAST, THROW = 1, 9
+UNICAST, LOCAL, THROW = 1, 2, 9
 _RTM_SETLINK = 19
 _IFF_UP = 1
 _PRIVATE = 1

@@ -1,0 +1,226 @@
+"""Installing a kernel beside the old one, one trial boot, and only then the default.
+
+At no moment does anything but a boot of its own choose the new kernel before it has shown that it works: the trial is
+for one boot, so a host that does not come back boots the old kernel the next time, by itself or by its power switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bsdcarp.errors import BsdcarpError, PlanError, RemoteError
+from bsdcarp.fleet.course import Assessment, assess
+from bsdcarp.fleet.hosts import Fleet, Look
+from bsdcarp.fleet.kernels import (
+    KernelResult,
+    KernelView,
+    load_module,
+    look_at_kernel,
+    put_into_force,
+    room_or_refuse,
+    run_program,
+)
+from bsdcarp.fleet.progress import Event
+from bsdcarp.fleet.reboot import reboot_host
+from bsdcarp.fleet.results import Row, row_of_error
+from bsdcarp.fleet.terms import new_terms
+from bsdcarp.fleet.verification import wait_for_election
+from bsdcarp.kernels import default_plan, end_trial_script, install_script, trial_script
+from bsdcarp.kernels.decide import SPACE_INSTALL, new_directory, running_directory
+from bsdcarp.model import Finding, Secret, Severity
+from bsdcarp.snapshot import Snapshot
+
+__all__ = ["Terms", "install_kernel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How an installation goes about its work."""
+
+    deadline: float = 300.0
+    """Seconds that the trial boot may take."""
+    steal: bool = False
+    """Take a lock away from whoever holds it."""
+    trial: bool = True
+    """False stops before the trial: the kernel lies beside the old one, and nothing boots it."""
+
+
+def install_kernel(
+    fleet: Fleet, view: KernelView, secrets: Mapping[str, Secret], terms: Terms | None = None
+) -> KernelResult:
+    """Bring one host one or all steps further: the module into loader.conf, or a kernel installed, tried, made default.
+
+    Each step looks at what is there, so an installation that was cut off goes on where it stopped.
+    """
+    how = terms or Terms()
+    try:
+        if view.error or view.snapshot is None or view.decision is None or view.boot is None:
+            if view.decision and view.decision.step == "nothing":
+                return KernelResult(Row(view.host, "unchanged", view.decision.why))
+            raise view.error or RemoteError("nothing is known of its kernels", place=view.host)
+        match view.decision.step:
+            case "nothing":
+                return KernelResult(Row(view.host, "unchanged", view.decision.why))
+            case "refuse":
+                raise PlanError(view.decision.why, place=view.host, remedy=view.decision.remedy)
+            case "build":
+                raise PlanError(view.decision.why, place=view.host, remedy="`bsdcarp kernel build` builds it")
+            case "module":
+                return load_module(fleet, view, steal=how.steal)
+            case "default":
+                running = running_directory(view.snapshot)
+                name = running if view.snapshot.carp == "static" else view.boot.directory
+                return KernelResult(_make_default(fleet, view, view.snapshot, name, view.decision.why, how))
+            case "install":
+                return _install(fleet, view, view.snapshot, secrets, how)
+    except BsdcarpError as error:
+        return KernelResult(row_of_error(view.host, error))
+
+
+def _install(
+    fleet: Fleet, view: KernelView, snapshot: Snapshot, secrets: Mapping[str, Secret], how: Terms
+) -> KernelResult:
+    if view.facts is None or view.boot is None:
+        raise RemoteError("nothing is known of its kernels", place=view.host)
+    elsewhere = bool(view.place.target)
+    if how.trial and not elsewhere:
+        _one_shot(view)
+    room_or_refuse(view.host, "/boot", view.facts.boot.free, SPACE_INSTALL)
+    # What cannot be made the default need not be tried.
+    name = new_directory(view.place.ident, snapshot, view.boot, running=not elsewhere)
+    default_plan(view.host, snapshot, name, view.can)
+    near = _neighbours(fleet, view.host)
+    earlier = Assessment()
+    if how.trial and not elsewhere:
+        earlier = assess(fleet.inventory, {**fleet.look(near), view.host: Look(view.host, snapshot=snapshot)}, secrets)
+        _applied(view.host, snapshot, earlier)
+    owner = new_terms().owner
+    fleet.tell(Event(view.host, "applying", f"make installkernel into /boot/{name}"))
+    report = run_program(
+        fleet, view.host, lambda token: install_script(view.place, name, owner=owner, steal=how.steal, token=token)
+    )
+    if report.word != "installed":
+        return KernelResult(Row(view.host, "failed" if report.log else "refused", report.reason), report.log)
+    if elsewhere:
+        # Nothing runs there, so nothing can be tried: what boots it for one boot is the boot environment itself.
+        why = (
+            f"/boot/{name} below {view.place.target}; it is tried when that system boots, so boot that one for one boot"
+        )
+        return KernelResult(_make_default(fleet, view, snapshot, name, why, how))
+    if not how.trial:
+        return KernelResult(Row(view.host, "changed", f"/boot/{name} is there, and nothing boots it"))
+    return KernelResult(_trial(fleet, view, snapshot, name, _Before(tuple(near), earlier, secrets), how))
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a trial boot is held against."""
+
+    near: tuple[str, ...]
+    """The other members of the host's groups."""
+    judgement: Assessment
+    secrets: Mapping[str, Secret]
+
+
+def _applied(host: str, snapshot: Snapshot, earlier: Assessment) -> None:
+    """Without carp nothing but the files tells what a boot should bring up, so they have to be right."""
+    wrong = [f for f in earlier.findings if f.host == host and f.rule in ("verify-file", "verify-file-missing")]
+    if snapshot.carp == "absent" and wrong:
+        raise PlanError(
+            f"{wrong[0].place.file.removeprefix(f'{host}:')} is not as the inventory says, so a trial boot would prove "
+            "nothing",
+            place=host,
+            remedy="apply first; without carp in the kernel it changes the files alone",
+        )
+
+
+def _one_shot(view: KernelView) -> None:
+    """Refuse where a kernel that panics would be booted again and again."""
+    if view.facts and view.facts.boot.filesystem == "zfs" and not view.can.nextboot_zfs:
+        raise PlanError(
+            "/boot is on ZFS, which the loader of this release cannot write: a trial would not be for one boot only",
+            place=view.host,
+            remedy="make a boot environment, mount it, install there with --root, and boot that one from the console's "
+            "menu; or install with --no-trial and try the kernel at the console",
+        )
+
+
+def _trial(fleet: Fleet, view: KernelView, snapshot: Snapshot, name: str, before: _Before, how: Terms) -> Row:
+    """Boot the kernel once; it becomes the default only if it came up, with carp, and nothing is worse than before."""
+    host = view.host
+    owner = new_terms().owner
+    # Whatever else it may find: a module is not loaded into the kernel under trial.  nextboot(8) has -e since 9.x.
+    options = f"-e {view.can.module}_load=NO" if view.can.syntax == "vhid" else ""
+    report = run_program(
+        fleet,
+        host,
+        lambda token: trial_script(view.place, name, owner=owner, options=options, steal=how.steal, token=token),
+    )
+    if report.word != "trying":
+        return Row(host, "refused", report.reason)
+    try:
+        back = reboot_host(fleet, host, snapshot, deadline=how.deadline)
+    except BsdcarpError as error:
+        _end_trial(fleet, view, name)
+        error.remedy = f"{error.remedy}; the next boot but that one is of the old kernel" if error.remedy else ""
+        return row_of_error(host, error)
+    if running_directory(back.snapshot) != name:
+        said = running_directory(back.snapshot) or back.snapshot.bootfile
+        return Row(host, "failed", f"it came back with the old kernel /boot/{said}: /boot/{name} did not come up")
+    if back.snapshot.carp != "static":
+        return Row(host, "failed", f"/boot/{name} came up without carp; the next boot is of the old kernel")
+    worse = _worse(fleet, host, before)
+    if worse:
+        return Row(
+            host,
+            "not verified",
+            f"/boot/{name} runs for this boot only, the next one is of the old kernel: {worse[0].message}",
+        )
+    now = look_at_kernel(fleet, host)
+    if now.snapshot is None:
+        raise now.error or RemoteError("nothing is known of its kernels", place=host)
+    why = f"/boot/{name} was tried in a boot of {back.seconds:.0f} s, and is the default now"
+    return _make_default(fleet, now, now.snapshot, name, why, how)
+
+
+def _end_trial(fleet: Fleet, view: KernelView, name: str) -> None:
+    """Where it still answers, it shall not boot the new kernel at some later time, when nobody looks."""
+    fleet.forget(view.host)
+    try:
+        run_program(fleet, view.host, lambda token: end_trial_script(view.place, name, token=token), timeout=20.0)
+    except BsdcarpError:
+        return
+
+
+def _neighbours(fleet: Fleet, host: str) -> list[str]:
+    groups = fleet.inventory.groups_of(host)
+    return [name for name in fleet.inventory.hosts if name != host and any(g.member(name) for g in groups)]
+
+
+def _worse(fleet: Fleet, host: str, before: _Before) -> list[Finding]:
+    """Return the errors that were not there before the trial; an election gets its time, twice."""
+    known = {_signature(finding) for finding in before.judgement.findings}
+    groups = tuple(group.name for group in fleet.inventory.groups_of(host))
+    worse: list[Finding] = []
+    for _ in range(2):
+        wait_for_election(fleet, groups)
+        now = assess(fleet.inventory, fleet.look([host, *before.near]), before.secrets)
+        if host in now.errors:
+            raise now.errors[host]
+        worse = [f for f in now.findings if f.severity is Severity.ERROR and _signature(f) not in known]
+        if not any(finding.rule.startswith("verify-master") for finding in worse):
+            break
+    return worse
+
+
+def _signature(finding: Finding) -> tuple[str, str, str]:
+    return finding.rule, finding.host, finding.group
+
+
+def _make_default(fleet: Fleet, view: KernelView, snapshot: Snapshot, name: str, why: str, how: Terms) -> Row:
+    plan = default_plan(view.host, snapshot, name, view.can)
+    if not plan:
+        return Row(view.host, "changed", why)
+    row = put_into_force(fleet, plan, target=view.place.target, steal=how.steal)
+    return Row(view.host, row.result, why) if row.result == "changed" else row

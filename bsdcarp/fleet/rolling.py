@@ -1,0 +1,268 @@
+"""Rebooting hosts one after another, so that somebody serves every group all the time, and proof that each came back.
+
+For every host: can its groups do without it; stand down; a peer is MASTER; reboot; really another boot; every managed
+file, sysctl, vhid and role as before; the preferred master took over again.  The first that fails ends it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from bsdcarp.errors import BsdcarpError, RemoteError, SshError
+from bsdcarp.fleet.health import Situation, neighbours, observe
+from bsdcarp.fleet.hosts import Fleet
+from bsdcarp.fleet.progress import Event
+from bsdcarp.fleet.proof import changed_files, prove
+from bsdcarp.fleet.reboot import Rebooted, reboot_host
+from bsdcarp.fleet.standdown import StandDown, Way, stand_down, take_back, way_down, welcome
+from bsdcarp.fleet.verification import settle_seconds
+from bsdcarp.model import Finding, Secret
+from bsdcarp.platforms.paths import PENDING_PATHS
+
+__all__ = ["HostReboot", "Result", "Rolled", "Rolling", "roll", "survey"]
+
+Result = Literal["rebooted", "refused", "would not survive", "unreachable", "not rebooted", "not verified", "skipped"]
+_STATUS: Mapping[Result, int] = {
+    "rebooted": 0,
+    "skipped": 0,
+    "refused": 1,
+    "not rebooted": 1,
+    "unreachable": 5,
+    "would not survive": 4,
+    "not verified": 4,
+}
+_MARGIN = 120
+"""Seconds beyond the deadline of a reboot after which a host that still runs takes its roles back by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """The choices of one rolling reboot."""
+
+    deadline: float = 300.0
+    """Seconds that a host may take to come back."""
+    force: bool = False
+    """Reboot also what would not come up as it is now."""
+    parallel: int = 1
+    """Units of hosts that share no group, at work at the same time."""
+    boot: Callable[[Fleet, str, float], Rebooted] = lambda fleet, host, deadline: reboot_host(
+        fleet, host, deadline=deadline
+    )
+    """What reboots a host: with a new kernel there is more to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostReboot:
+    """How it went for one host."""
+
+    host: str
+    result: Result
+    detail: str = ""
+    """Why not, and what to do; or what is worth knowing."""
+    drain: str = ""
+    """How it gave its roles away."""
+    heirs: Mapping[str, str] = field(default_factory=dict)
+    """By group: who took it over before the reboot."""
+    seconds: float | None = None
+    """From the order to the first answer."""
+    down: float | None = None
+    """From the last answer to the first."""
+    boots: tuple[str, str] = ("", "")
+    """What named the boot before, and after."""
+    files: tuple[str, ...] = ()
+    """The managed files that were compared, before and after."""
+    findings: tuple[Finding, ...] = ()
+    span: tuple[float, float] = (0.0, 0.0)
+    """When it began and ended, on the clock of ``time.monotonic``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rolled:
+    """A rolling reboot, host by host in the order in which it went, or would have."""
+
+    hosts: tuple[HostReboot, ...]
+
+    @property
+    def status(self) -> int:
+        """The exit status: that of the first failure."""
+        return next((status for entry in self.hosts if (status := _STATUS[entry.result])), 0)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(dict.fromkeys(finding for entry in self.hosts for finding in entry.findings))
+
+
+def survey(
+    fleet: Fleet, secrets: Mapping[str, Secret], hosts: Iterable[str], rolling: Rolling
+) -> tuple[list[list[str]], dict[str, HostReboot]]:
+    """Look at the hosts and their neighbours; return the order unit by unit, and what speaks against hosts, if any."""
+    chosen = list(hosts)
+    now = observe(fleet, secrets, neighbours(fleet.inventory, chosen))
+    against = {name: entry for name in chosen if (entry := _objection(now, name, rolling))}
+    readable = [name for name in chosen if name not in now.errors]
+    order = now.sequence(readable)
+    return [*order, *([name] for name in chosen if name in now.errors)], against
+
+
+def roll(fleet: Fleet, secrets: Mapping[str, Secret], order: list[list[str]], rolling: Rolling) -> Rolled:
+    """Reboot the units of ``order``, each host by host; after the first failure nothing is begun any more."""
+    done: dict[str, HostReboot] = {}
+    failed = threading.Event()
+
+    def one_unit(unit: list[str]) -> None:
+        for name in unit:
+            if failed.is_set() or fleet.stopping:
+                return
+            begun = time.monotonic()
+            entry = _Turn(fleet, secrets, name, rolling).take()
+            done[name] = replace(entry, span=(begun, time.monotonic()))
+            fleet.tell(Event(name, "failed" if _STATUS[entry.result] else "done", entry.detail))
+            if _STATUS[entry.result]:
+                failed.set()
+
+    with ThreadPoolExecutor(rolling.parallel, thread_name_prefix="unit") as pool:
+        turns = [pool.submit(one_unit, unit) for unit in order]
+        try:
+            wait(turns)
+        except KeyboardInterrupt:
+            fleet.stop()
+            wait(turns)
+    for turn in turns:
+        turn.result()
+    culprit = next((name for name, entry in done.items() if _STATUS[entry.result]), "")
+    why = f"not begun because of {culprit}" if culprit else "not begun: interrupted"
+    every = [name for unit in order for name in unit]
+    rest = (HostReboot(name, "skipped", why) for name in every if name not in done)
+    return Rolled((*done.values(), *rest))
+
+
+def _objection(now: Situation, host: str, rolling: Rolling) -> HostReboot | None:
+    """Return why ``host`` must not be rebooted as things are, None when it may be."""
+    if host in now.errors:
+        return _failure(host, now.errors[host])
+    for name in neighbours(now.inventory, [host]):
+        look = now.looks[name].snapshot
+        if look and (waiting := "".join(map(look.text, PENDING_PATHS)).strip()):
+            return HostReboot(host, "refused", f"on {name} {waiting} waits: bsdcarp confirm, or bsdcarp rollback")
+    if bereft := now.bereft(host):
+        return HostReboot(host, "refused", f"{'; '.join(bereft)} (make another member healthy first)")
+    boot = now.judge([host], boot=True)
+    if boot.failed and not rolling.force:
+        first = next(f for f in boot.findings if f.severity.value == "error")
+        return HostReboot(host, "would not survive", f"{first.message} ({first.remedy})", findings=boot.findings)
+    return None
+
+
+def _failure(host: str, error: BsdcarpError) -> HostReboot:
+    text = str(error).removeprefix(f"{host}: ")
+    return HostReboot(host, "unreachable" if isinstance(error, SshError) else "refused", text)
+
+
+class _Turn:
+    """One host's turn."""
+
+    def __init__(self, fleet: Fleet, secrets: Mapping[str, Secret], host: str, rolling: Rolling) -> None:
+        self.fleet = fleet
+        self.secrets = secrets
+        self.host = host
+        self.rolling = rolling
+        self.groups = tuple(group.name for group in fleet.inventory.groups_of(host))
+        self.near = neighbours(fleet.inventory, [host])
+
+    def take(self) -> HostReboot:
+        try:
+            now = observe(self.fleet, self.secrets, self.near)
+            if objection := _objection(now, self.host, self.rolling):
+                return objection
+            way = way_down(now.desired[self.host], now.held(self.host), now.preempting(self.host))
+            self.tell("giving its roles away" if way.give else way.said)
+            family = now.snapshot(self.host).release.family
+            window = self.rolling.deadline + _MARGIN
+            standing = stand_down(self.fleet, self.host, way, family=family, window=window)
+        except BsdcarpError as error:
+            return _failure(self.host, error)
+        heirs: dict[str, str] = {}
+        back: Rebooted | None = None
+        ordered = False
+        try:
+            heirs = self._heirs(way, now)
+            ordered = True
+            back = self.rolling.boot(self.fleet, self.host, self.rolling.deadline)
+            welcome(self.fleet, standing)
+            entry = self._proven(now, back)
+        except BsdcarpError as error:
+            entry = self._undone(standing, error, back, ordered=ordered)
+        except BaseException:
+            take_back(self.fleet, standing)
+            raise
+        return self._filled(entry, way, heirs, back, now)
+
+    def tell(self, what: str, seconds: float = 0.0) -> None:
+        self.fleet.tell(Event(self.host, "waiting", what, seconds))
+
+    def _heirs(self, way: Way, before: Situation) -> dict[str, str]:
+        """Wait until somebody else is MASTER of every group that was given away.  Raises ``RemoteError``."""
+        limit = settle_seconds(self.fleet.inventory, way.moved) + 5
+        end = time.monotonic() + limit
+        now = before
+        others = [name for name in self.near if name != self.host]
+        while True:
+            heirs = {group: now.master(group, other_than=self.host) for group in way.moved}
+            waiting = [group for group, heir in heirs.items() if not heir]
+            if not waiting:
+                return heirs
+            if time.monotonic() > end:
+                raise RemoteError(
+                    f"nobody became MASTER of {', '.join(waiting)} within {limit:.0f} s of {way.said}; not rebooted",
+                    place=self.host,
+                    remedy="bsdcarp verify shows whether the peers hear each other and have preempt=1",
+                )
+            if self.fleet.stopping:
+                raise RemoteError("interrupted before it was rebooted", place=self.host)
+            self.tell(f"for a new MASTER of {', '.join(waiting)}", end - time.monotonic())
+            time.sleep(0.1)
+            now = observe(self.fleet, self.secrets, others, absent=before.absent)
+
+    def _undone(self, standing: StandDown, error: BsdcarpError, back: Rebooted | None, *, ordered: bool) -> HostReboot:
+        """Give the roles back where the host still has its old boot; whatever cannot be reached does so itself."""
+        entry = _failure(self.host, error)
+        if back is not None:
+            return entry
+        if ordered and isinstance(error, SshError):
+            # Nobody knows which boot it has; the new one has nothing to take back, and the old one does so by itself.
+            return entry
+        after = take_back(self.fleet, standing) or "it may have its roles again"
+        return replace(
+            entry, result="not rebooted", detail=f"{entry.detail}; {after}" if standing.way.give else entry.detail
+        )
+
+    def _proven(self, before: Situation, back: Rebooted) -> HostReboot:
+        known = frozenset((f.rule, f.host, f.group) for f in before.judge().findings)
+        found = prove(self.fleet, self.secrets, self.host, self.near, known=known, absent=before.absent)
+        files = changed_files(before.desired[self.host], before.snapshot(self.host), back.snapshot)
+        findings = (*files, *found.findings)
+        if found.error is not None:
+            return replace(_failure(self.host, found.error), findings=findings)
+        serious = (*files, *found.serious)
+        if serious:
+            return HostReboot(self.host, "not verified", serious[0].message, findings=findings)
+        return HostReboot(self.host, "rebooted", findings=findings)
+
+    def _filled(
+        self, entry: HostReboot, way: Way, heirs: Mapping[str, str], back: Rebooted | None, before: Situation
+    ) -> HostReboot:
+        desired = before.desired[self.host]
+        return replace(
+            entry,
+            drain=way.said,
+            heirs=dict(heirs),
+            seconds=back.seconds if back else None,
+            down=back.down if back else None,
+            boots=(str(back.before), str(back.after)) if back else ("", ""),
+            files=(*desired.files, *desired.programs) if back else (),
+        )
