@@ -4,7 +4,9 @@ Boots 20 hosts, each an OpenSSH sshd in its own network namespace and root with 
 side by side in one run:
 
   floor   one ``ssh HOST /bin/sh -s`` per host, all at once, with the same edits and the same live commands, no check
-  apply   ``bsdcarp apply`` on fresh hosts, verification included (--no-wait: the election itself takes 3 s by protocol)
+  apply   ``bsdcarp apply --confirm never`` on fresh hosts, verification included: one connection a host, like the
+          floor's, three execs (--no-wait: the election itself takes 3 s by protocol)
+  armed   the same as it is by default: the undo armed, verified and confirmed over a second connection
   no-op   ``bsdcarp apply`` when nothing has to change
   diff    ``bsdcarp diff`` when nothing has to change
 
@@ -157,17 +159,19 @@ def measure(cluster: RealCluster, inventory: Inventory, path: Path, rounds: int)
         scripts[name].write_text(plain_script(plan), encoding="utf-8")
     bsdcarp = [sys.executable, "-m", "bsdcarp"]
     reach = [str(path), "--ssh-config", str(cluster.ssh_config)]
-    figures: dict[str, list[float]] = {"floor": [], "apply": [], "no-op": [], "diff": []}
+    figures: dict[str, list[float]] = {"floor": [], "apply": [], "armed": [], "no-op": [], "diff": []}
     for turn in range(rounds + 1):
         reset(cluster, pristine)
         floor = shell_loop(cluster, scripts)
         reset(cluster, pristine)
-        fresh = timed([*bsdcarp, "apply", *reach, "--yes", "--no-wait"], environment)
+        fresh = timed([*bsdcarp, "apply", *reach, "--yes", "--no-wait", "--confirm", "never"], environment)
+        reset(cluster, pristine)
+        armed = timed([*bsdcarp, "apply", *reach, "--yes", "--no-wait"], environment)
         time.sleep(4.5)  # the election, which apply was told not to wait for
         again = timed([*bsdcarp, "apply", *reach, "--yes"], environment)
         diff = timed([*bsdcarp, "diff", *reach], environment)
         if turn:  # the first round only warms up
-            for name, value in zip(figures, (floor, fresh, again, diff), strict=True):
+            for name, value in zip(figures, (floor, fresh, armed, again, diff), strict=True):
                 figures[name].append(value)
     return figures
 

@@ -7,6 +7,7 @@ address list, VRRP with the same number, a loop in the switch, the same advskew 
 from __future__ import annotations
 
 import struct
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,8 +29,15 @@ __all__ = ["BadPackets", "is_vrrp"]
 # Seconds between two lines about the same thing, and how long a finding outlives its last packet.
 _QUIET = 60.0
 _LASTS = 10.0
-# While a new password or address list goes from host to host, somebody is always the first: no line for so long.
+# While new settings go from host to host, somebody is always the first: no line for so long, and two hosts that
+# exchange their advskews have the same one until the second is reached: no finding once two adverts did not come.
 _ROLLOUT = 0.9
+_MISSED = 2.5
+# Accepted adverts of a vhid that are kept, and over how many intervals they are counted: a sender with one advert an
+# interval keeps to half as many again even when some of them were late.
+_KEPT = 128
+_INTERVALS = 10
+_TOO_MANY = 15
 # Different troubles that are kept; more would be somebody's game.
 _MOST = 512
 
@@ -84,6 +92,8 @@ class _Offence:
     source: IPv4Address | IPv6Address
     last: float
     logged: float
+    lasts: float
+    """Seconds after its last packet for which it is a finding."""
     master: bool = False
     """Whether this host is MASTER, too."""
     unsaid: int = 0
@@ -97,14 +107,15 @@ class BadPackets:
         self._before: dict[tuple[str, int], tuple[int, int, int, int]] = {}
         self._wrong_ttl = 0
         self._offences: dict[tuple[str, str, int], _Offence] = {}
+        self._accepted: dict[tuple[str, int], deque[tuple[float, IPv4Address | IPv6Address, bytes]]] = {}
 
     def look(self, arrival: Arrival, member: Member, node: Node, now: float) -> None:
         """``member`` is the vhid that the packet names."""
-        kind = self._judge(arrival, member, node)
+        kind = self._judge(arrival, member, node, now)
         if kind:
             self._note(kind, arrival.source, member, now)
 
-    def _judge(self, arrival: Arrival, member: Member, node: Node) -> str:
+    def _judge(self, arrival: Arrival, member: Member, node: Node, now: float) -> str:
         heard, key = member.machine.heard, member.config.key
         after = (heard.bad_digests, heard.looped, heard.replayed, heard.accepted)
         before = self._before.get(key, (0, 0, 0, 0))
@@ -116,15 +127,32 @@ class BadPackets:
             # VRRP for IPv6 has MACs of its own (00:00:5e:00:02).
             clash = arrival.family is Family.IPV4 and member.config.virtual_mac
             return "vrrp" if clash else ""
-        for kind, old, new in zip(("digest", "looped", "repeated"), before, after):  # noqa: B905 - strict= needs 3.10
+        for kind, old, new in zip(("digest", "looped"), before, after):  # noqa: B905 - strict= needs 3.10
             if new > old:
                 return kind
+        accepted = after[3] > before[3]
+        if accepted and self._too_often(arrival, member, now) and after[2] > before[2]:
+            return "repeated"
         if wrong_ttl:
             return "ttl"
-        if after[3] > before[3]:
+        if accepted:
             self._reconcile(("digest", *key), arrival)
             return "equal" if _equal(arrival.payload, member) and not node.demotion else ""
         return ""
+
+    def _too_often(self, arrival: Arrival, member: Member, now: float) -> bool:
+        """Whether a sender that keeps to its interval cannot have sent all that came from there.
+
+        Bytes that come again prove nothing: a ucarp that is restarted takes our counter and says, one an interval, what
+        it said in its former life (observed with ucarp 1.5.2), and OpenBSD never changes its counter.
+        """
+        payload, config = arrival.payload, member.machine.config
+        interval = min(payload[5] + payload[2] / 256, config.advbase + config.advskew / 256)
+        kept = self._accepted.setdefault(member.config.key, deque(maxlen=_KEPT))
+        same = any(payload == old and now - then < interval / 2 for then, _, old in kept)
+        kept.append((now, arrival.source, payload))
+        recent = sum(source == arrival.source and now - then < _INTERVALS * interval for then, source, _ in kept)
+        return same or recent > _TOO_MANY
 
     def _reconcile(self, key: tuple[str, str, int], arrival: Arrival) -> None:
         """The host that had another password has ours now: nobody has to wait until that is forgotten."""
@@ -140,8 +168,10 @@ class BadPackets:
             if len(self._offences) >= _MOST:
                 return
             # As if a line had been written long enough ago for the next one.
-            wait = _ROLLOUT if kind == "digest" else 0.0
-            offence = self._offences[key] = _Offence(source, now, now + wait - _QUIET)
+            wait = _ROLLOUT if kind in ("digest", "equal") else 0.0
+            config = member.machine.config
+            lasts = _MISSED * (config.advbase + config.advskew / 256) if kind == "equal" else _LASTS
+            offence = self._offences[key] = _Offence(source, now, now + wait - _QUIET, lasts)
         offence.source, offence.last, offence.master = source, now, member.is_master
         if now - offence.logged < _QUIET:
             offence.unsaid += 1
@@ -155,17 +185,18 @@ class BadPackets:
         """The vhid is configured anew, so what was wrong may not be any more; or it is removed."""
         if removed:
             self._before.pop((interface, vhid), None)
+            self._accepted.pop((interface, vhid), None)
         for key in [key for key in self._offences if key[1:] == (interface, vhid)]:
             del self._offences[key]
 
     def findings(self, now: float) -> list[Finding]:
         """What is wrong now; what has not been seen for a while is forgotten."""
-        for key in [key for key, offence in self._offences.items() if now - offence.last > max(_QUIET, _LASTS)]:
+        for key in [key for key, offence in self._offences.items() if now - offence.last > max(_QUIET, offence.lasts)]:
             del self._offences[key]
         return [
             Finding(vhid, interface, *_explained(kind, offence, interface, vhid))
             for (kind, interface, vhid), offence in self._offences.items()
-            if now - offence.last <= _LASTS
+            if now - offence.last <= offence.lasts
         ]
 
 

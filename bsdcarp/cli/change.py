@@ -28,12 +28,14 @@ class ConfirmBy(Enum):
     AUTO = "auto"
     MANUAL = "manual"
     AFTER_REBOOT = "after-reboot"
+    NEVER = "never"
 
 
 _CONFIRM: dict[ConfirmBy, Confirm] = {
     ConfirmBy.AUTO: "auto",
     ConfirmBy.MANUAL: "manual",
     ConfirmBy.AFTER_REBOOT: "after-reboot",
+    ConfirmBy.NEVER: "never",
 }
 
 
@@ -67,7 +69,10 @@ def apply(
         bool, typer.Option("--no-wait", help="Do not wait for the election; who is MASTER is not verified then.")
     ] = False,
     confirm: Annotated[
-        ConfirmBy, typer.Option("--confirm", help="Who makes it final: apply itself once verified, you, or a reboot.")
+        ConfirmBy,
+        typer.Option(
+            "--confirm", help="Who makes it final: apply itself once verified, you, a reboot; never: it is at once."
+        ),
     ] = ConfirmBy.AUTO,
     window: Annotated[
         int, typer.Option("--window", metavar="SECONDS", min=20, help="When hosts take back what nobody confirmed.")

@@ -46,20 +46,25 @@ def apply_plans(
     def one_unit(unit: list[str]) -> None:
         changing = any(plans[name].plan for name in unit)
         spoilt = bool(canary and runs) and not runs[0].well
-        if changing and (spoilt or sum(run.failed for run in runs) > policy.max_failures):
-            run = _skipped(unit, "the roll-out was stopped")
-        elif fleet.stopping:
-            run = _skipped(unit, "interrupted before it began")
-        else:
-            run = run_unit(task, unit)
-        with lock:
-            runs.append(run)
+        run = _all(unit, "unknown", "bsdcarp itself failed; what was not confirmed goes back when its window is over")
+        try:
+            if changing and (spoilt or sum(run.failed for run in runs) > policy.max_failures):
+                run = _all(unit, "skipped", "the roll-out was stopped")
+            elif fleet.stopping:
+                run = _all(unit, "skipped", "interrupted before it began")
+            else:
+                run = run_unit(task, unit)
+        finally:
+            with lock:
+                runs.append(run)
 
     every = units(fleet.inventory, plans)
     canary = [unit for unit in every if any(plans[name].plan for name in unit)][:1] if policy.canary else []
+    # Not here, where an interrupt would end it in the middle, and with it the units that need it.
+    threading.Thread(target=_import_judging).start()
     try:
         fleet.each(one_unit, canary)
-        fleet.each(one_unit, [unit for unit in every if unit not in canary], meanwhile=_import_judging)
+        fleet.each(one_unit, [unit for unit in every if unit not in canary])
     except KeyboardInterrupt:
         pass
     rows = {name: row for run in runs for name, row in run.rows.items()}
@@ -71,8 +76,8 @@ def apply_plans(
     )
 
 
-def _skipped(unit: list[str], why: str) -> UnitRun:
-    return UnitRun(unit, {name: Row(name, "skipped", why) for name in unit})
+def _all(unit: list[str], result: str, why: str) -> UnitRun:
+    return UnitRun(unit, {name: Row(name, result, why) for name in unit})
 
 
 def _import_judging() -> None:

@@ -71,10 +71,16 @@ class Situation:
         )
 
     def bereft(self, host: str) -> list[str]:
-        """Return, for each group that nobody else could serve without ``host``, a sentence that says why."""
+        """Return, for each group that nobody else could serve without ``host``, a sentence that says why.
+
+        A group that ``host`` does not serve itself, and could not, loses nothing by it.
+        """
         found: list[str] = []
         for group in self.inventory.groups_of(host):
             members = self.members(group)
+            mine = members.get(host)
+            if mine is None or mine.state not in ("MASTER", "BACKUP"):
+                continue
             others = [member.host for member in group.members if member.host != host]
             reasons = {n: unfit(members[n]) if n in members else _unread(self, n) for n in others}
             if not others:

@@ -9,7 +9,7 @@ from bsdcarp.fleet.terms import DEFAULT_WINDOW
 
 __all__ = ["Confirm", "Policy"]
 
-Confirm = Literal["auto", "manual", "after-reboot"]
+Confirm = Literal["auto", "manual", "after-reboot", "never"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Policy:
     wait: bool = True
     """Wait for the election, and verify who is MASTER."""
     confirm: Confirm = "auto"
-    """Who makes a change final: apply itself once it is verified, the operator, or a reboot that went well."""
+    """Who makes a change final: apply itself once it is verified, the operator, or a reboot that went well.  With
+    ``never`` it is final as soon as it is made: no host takes anything back by itself."""
     window: int = DEFAULT_WINDOW
     """Seconds after which a host takes back what nobody confirmed; raised where the protocol needs longer."""
     canary: bool = False

@@ -74,15 +74,17 @@ def prove(
     """
     groups = tuple(group.name for group in fleet.inventory.groups_of(host))
     begun = time.monotonic()
-    patience = 2 * settle_seconds(fleet.inventory, groups) + _BOOTING
+    election = settle_seconds(fleet.inventory, groups)
+    patience = 2 * election + _BOOTING
     while True:
         fleet.tell(Event(host, "waiting", "for its roles", max(patience - (time.monotonic() - begun), 0.0)))
         fleet.forget(host)
         proof, demoted = _judged(observe(fleet, secrets, near, absent=absent), host, groups, known, absent)
-        over = time.monotonic() - begun > (max(patience, _DEMOTED) if demoted else patience)
-        # Files do not mend themselves.
-        changing = proof.error or any(not f.rule.startswith("persist-") for f in proof.serious)
-        if over or fleet.stopping or not changing:
+        # What no file would bring up does not come by waiting.
+        hopeless = any(f.rule.startswith("persist-") for f in proof.serious)
+        limit = election if hopeless else max(patience, _DEMOTED) if demoted else patience
+        over = time.monotonic() - begun > limit
+        if over or fleet.stopping or not (proof.serious or proof.error):
             return proof
         time.sleep(0.5)
 

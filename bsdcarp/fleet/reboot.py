@@ -208,8 +208,8 @@ class _Watch:
                 error = failure
                 time.sleep(_PAUSE)
                 continue
-            self.fleet.tell(Event(self.host, "back"))
             down = answered - self.last_answer
+            self.fleet.tell(Event(self.host, "back", seconds=down))
             return Rebooted(self.host, snapshot, answered - self.begun, down, self.old, identity)
         raise self._failure(error)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -16,6 +16,7 @@ from typing import Literal
 from bsdcarp.errors import BsdcarpError, RemoteError, SshError
 from bsdcarp.fleet.health import Situation, neighbours, observe
 from bsdcarp.fleet.hosts import Fleet
+from bsdcarp.fleet.newkernel import prepare_kernel
 from bsdcarp.fleet.progress import Event
 from bsdcarp.fleet.proof import changed_files, prove
 from bsdcarp.fleet.reboot import Rebooted, reboot_host
@@ -38,6 +39,8 @@ _STATUS: Mapping[Result, int] = {
 }
 _MARGIN = 120
 """Seconds beyond the deadline of a reboot after which a host that still runs takes its roles back by itself."""
+_INSTALLING = 900
+"""Seconds that make installkernel may take besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +53,8 @@ class Rolling:
     """Reboot also what would not come up as it is now."""
     parallel: int = 1
     """Units of hosts that share no group, at work at the same time."""
-    boot: Callable[[Fleet, str, float], Rebooted] = lambda fleet, host, deadline: reboot_host(
-        fleet, host, deadline=deadline
-    )
-    """What reboots a host: with a new kernel there is more to it."""
+    kernel: bool = False
+    """Install the kernel that was built, where one is needed, and boot that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,8 @@ def survey(
     """Look at the hosts and their neighbours; return the order unit by unit, and what speaks against hosts, if any."""
     chosen = list(hosts)
     now = observe(fleet, secrets, neighbours(fleet.inventory, chosen))
-    against = {name: entry for name in chosen if (entry := _objection(now, name, rolling))}
+    mild = replace(rolling, force=rolling.force or rolling.kernel)  # nobody knows yet which hosts get a new kernel
+    against = {name: entry for name in chosen if (entry := _objection(now, name, mild))}
     readable = [name for name in chosen if name not in now.errors]
     order = now.sequence(readable)
     return [*order, *([name] for name in chosen if name in now.errors)], against
@@ -175,15 +177,18 @@ class _Turn:
         self.near = neighbours(fleet.inventory, [host])
 
     def take(self) -> HostReboot:
+        rolling = self.rolling
         try:
+            new = prepare_kernel(self.fleet, self.host, self.secrets) if rolling.kernel else None
             now = observe(self.fleet, self.secrets, self.near)
-            if objection := _objection(now, self.host, self.rolling):
+            # What a new kernel brings, the old one's files need not survive without.
+            if objection := _objection(now, self.host, replace(rolling, force=rolling.force or new is not None)):
                 return objection
             way = way_down(now.desired[self.host], now.held(self.host), now.preempting(self.host))
             self.tell("giving its roles away" if way.give else way.said)
             family = now.snapshot(self.host).release.family
-            window = self.rolling.deadline + _MARGIN
-            standing = stand_down(self.fleet, self.host, way, family=family, window=window)
+            window = rolling.deadline + _MARGIN + (_INSTALLING if new else 0)
+            standing = stand_down(self.fleet, self.host, way, family=family, window=window, hold=new is None)
         except BsdcarpError as error:
             return _failure(self.host, error)
         heirs: dict[str, str] = {}
@@ -192,7 +197,8 @@ class _Turn:
         try:
             heirs = self._heirs(way, now)
             ordered = True
-            back = self.rolling.boot(self.fleet, self.host, self.rolling.deadline)
+            boot = new or (lambda deadline: reboot_host(self.fleet, self.host, deadline=deadline))
+            back = boot(rolling.deadline)
             welcome(self.fleet, standing)
             entry = self._proven(now, back)
         except BsdcarpError as error:

@@ -21,8 +21,10 @@ from bsdcarp.platforms.linux_carpd import CARPD
 from bsdcarp.platforms.paths import CARPD_PROGRAM
 from bsdcarp.shellwords import quote
 
-__all__ = ["StandDown", "Way", "stand_down", "take_back", "way_down", "welcome"]
+__all__ = ["LOCK", "StandDown", "Way", "stand_down", "take_back", "way_down", "welcome"]
 
+LOCK = "/var/run/bsdcarp.lock"
+_BESIDE = "/var/run/bsdcarp.reboot"
 _AMOUNT = 240
 """What the kernel itself adds when an interface goes down: no advskew of a peer is behind it."""
 
@@ -44,11 +46,13 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class StandDown:
-    """A host that has stood down: its lock is held under this key."""
+    """A host that has stood down, under this key."""
 
     host: str
     key: str
     way: Way
+    keep: str = LOCK
+    """The directory on the host that holds what takes it back."""
 
 
 def way_down(desired: Desired, held: Collection[str], preempting: Collection[str]) -> Way:
@@ -84,15 +88,18 @@ def way_down(desired: Desired, held: Collection[str], preempting: Collection[str
     )  # fmt: skip
 
 
-def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float) -> StandDown:
+def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float, hold: bool = True) -> StandDown:
     """Lock ``host`` and let it give its roles away; after ``window`` seconds without a reboot it takes them back.
 
+    Without ``hold`` the lock must be free, but is left to what comes next.
     Raises ``HostRefused`` when somebody holds the lock, a transaction waits, or a command fails; then nothing is left.
     """
     key = f"r{randomness.token_hex(8)}"
-    back = f"KEY={key}\ntake() {{\n{_commands(way.take)}\n}}\n{_text('takeback.sh')}"
+    keep = LOCK if hold else _BESIDE
+    back = f"KEY={key}\nKEEP={keep}\ntake() {{\n{_commands(way.take)}\n}}\n{_text('takeback.sh')}"
     head = [
         f"T={key}",
+        f"KEEP={keep}",
         f"OWNER={quote(f'{whoami()}, rebooting it')}",
         f"WINDOW={int(window)}",
         f"SYSTEM={quote(family)}",
@@ -100,7 +107,7 @@ def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float)
         f"give() {{\n{_commands(way.give)}\n}}",
     ]
     word, text = _run(fleet, host, head, "stand_down", key)
-    standing = StandDown(host, key, way)
+    standing = StandDown(host, key, way, keep)
     match word:
         case "given":
             return standing
@@ -128,7 +135,7 @@ def take_back(fleet: Fleet, standing: StandDown) -> str:
     Where the host cannot be asked it does so by itself when its window is over.
     """
     try:
-        word, text = _run(fleet, standing.host, [f"KEY={standing.key}", "T=$KEY"], "take_back", standing.key)
+        word, text = _run(fleet, standing.host, _named(standing), "take_back", standing.key)
     except SshError as error:
         return f"cannot be told to take its roles back ({error.cause}); it does so by itself"
     return "" if word in ("taken", "absent") else f"could not take its roles back: {text or word}"
@@ -136,7 +143,11 @@ def take_back(fleet: Fleet, standing: StandDown) -> str:
 
 def welcome(fleet: Fleet, standing: StandDown) -> None:
     """Remove what a host that has rebooted still keeps of its standing down.  Raises ``SshError``."""
-    _run(fleet, standing.host, [f"KEY={standing.key}", "T=$KEY"], "welcome", standing.key)
+    _run(fleet, standing.host, _named(standing), "welcome", standing.key)
+
+
+def _named(standing: StandDown) -> list[str]:
+    return [f"KEY={standing.key}", "T=$KEY", f"KEEP={standing.keep}"]
 
 
 def _commands(commands: tuple[str, ...]) -> str:

@@ -1,8 +1,9 @@
 # Before a host is rebooted: takes the lock, gives the roles away, and gets them back if nobody reboots it in time.
 #
 # Sent on standard input to /bin/sh -s.  Before it stand T (the marker of every line of the report, which also names
-# what is kept here), OWNER, WINDOW (seconds), SYSTEM (freebsd or linux), BACK (the text of takeback.sh) and give();
-# after it one of stand_down, take_back and welcome is called.
+# what is kept here), KEEP (the directory for that: the lock itself, or one of its own where what comes next takes the
+# lock), OWNER, WINDOW (seconds), SYSTEM (freebsd or linux), BACK (the text of takeback.sh) and give(); after it one of
+# stand_down, take_back and welcome is called.
 #
 # What takes the demotion back is written before the demotion is in force.  A reboot resets demotion, failover and
 # interfaces alike, and empties /var/run, so that there is nothing to take back then.
@@ -13,13 +14,14 @@ LC_ALL=C
 export PATH LC_ALL
 umask 077
 LOCK=$R/var/run/bsdcarp.lock
+KEEP=$R$KEEP
 
 # say WORD [TEXT]
 say() { printf '\n%s %s %s\n' "$T" "$1" "${2-}"; }
 
 locked() {
     pid='' owner=''
-    { IFS= read -r owner <"$LOCK/owner"; IFS= read -r pid <"$LOCK/pid"; } 2>/dev/null
+    { IFS= read -r owner <"$1/owner"; IFS= read -r pid <"$1/pid"; } 2>/dev/null
     alive=gone
     case $pid in '' | *[!0-9]*) ;; *) if kill -0 "$pid" 2>/dev/null; then alive=alive; fi ;; esac
     say locked "$alive $owner"
@@ -27,18 +29,21 @@ locked() {
 
 arm() {
     if [ -z "$R" ] && [ "$SYSTEM" = linux ] && [ -d /run/systemd/system ]; then
-        systemd-run --quiet --collect --unit="bsdcarp-reboot-$T" /bin/sh "$LOCK/back.$T" armed "$WINDOW" 2>/dev/null && return
+        systemd-run --quiet --collect --unit="bsdcarp-reboot-$T" /bin/sh "$KEEP/back.$T" armed "$WINDOW" 2>/dev/null && return
     elif [ "$SYSTEM" = freebsd ]; then
-        daemon -f /bin/sh "$LOCK/back.$T" armed "$WINDOW" 2>/dev/null && return
+        daemon -f /bin/sh "$KEEP/back.$T" armed "$WINDOW" 2>/dev/null && return
     fi
-    (trap '' HUP; exec /bin/sh "$LOCK/back.$T" armed "$WINDOW") </dev/null >/dev/null 2>&1 &
+    (trap '' HUP; exec /bin/sh "$KEEP/back.$T" armed "$WINDOW") </dev/null >/dev/null 2>&1 &
 }
 
 stand_down() {
     trap '' HUP INT TERM PIPE
     [ -d "${LOCK%/*}" ] || mkdir -p "${LOCK%/*}" 2>/dev/null
-    if ! mkdir "$LOCK" 2>/dev/null; then
-        if [ -d "$LOCK" ]; then locked; else say failed "cannot create ${LOCK#"$R"}: disk full or read-only"; fi
+    for d in "$LOCK" "$R/var/run/bsdcarp.reboot"; do
+        [ ! -d "$d" ] || { locked "$d"; return; }
+    done
+    if ! mkdir "$KEEP" 2>/dev/null; then
+        if [ -d "$KEEP" ]; then locked "$KEEP"; else say failed "cannot create ${KEEP#"$R"}: disk full or read-only"; fi
         return
     fi
     # With the lock in hand nobody begins a transaction; one that waits for its confirmation holds no lock.
@@ -46,28 +51,28 @@ stand_down() {
         [ -f "$f" ] || continue
         waiting=''
         IFS= read -r waiting <"$f"
-        rm -rf "$LOCK"
+        rm -rf "$KEEP"
         say pending "$waiting"
         return
     done
-    { echo "$$" >"$LOCK/pid" && printf '%s\n' "$OWNER" >"$LOCK/owner" && printf '%s\n' "$BACK" >"$LOCK/back.$T"; } 2>/dev/null || {
-        rm -rf "$LOCK"
-        say failed "cannot write ${LOCK#"$R"}: disk full"
+    { echo "$$" >"$KEEP/pid" && printf '%s\n' "$OWNER" >"$KEEP/owner" && printf '%s\n' "$BACK" >"$KEEP/back.$T"; } 2>/dev/null || {
+        rm -rf "$KEEP"
+        say failed "cannot write ${KEEP#"$R"}: disk full"
         return
     }
     arm
     if said=$(give 2>&1); then
         say given
     else
-        /bin/sh "$LOCK/back.$T" now >/dev/null 2>&1
+        /bin/sh "$KEEP/back.$T" now >/dev/null 2>&1
         say failed "$said"
     fi
 }
 
 # KEY is the marker of the stand_down that is meant.
 take_back() {
-    if [ -f "$LOCK/back.$KEY" ]; then
-        if said=$(/bin/sh "$LOCK/back.$KEY" now 2>&1); then say taken; else say failed "$said"; fi
+    if [ -f "$KEEP/back.$KEY" ]; then
+        if said=$(/bin/sh "$KEEP/back.$KEY" now 2>&1); then say taken; else say failed "$said"; fi
     else
         say absent
     fi
@@ -75,6 +80,6 @@ take_back() {
 
 # The reboot has reset everything; only where /var/run outlives a boot is there something left.
 welcome() {
-    [ ! -f "$LOCK/back.$KEY" ] || rm -rf "$LOCK"
+    [ ! -f "$KEEP/back.$KEY" ] || rm -rf "$KEEP"
     say welcome
 }

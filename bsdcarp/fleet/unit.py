@@ -85,6 +85,8 @@ def run_unit(task: Task, unit: list[str]) -> UnitRun:
         run.rows.update({n: Row(n, "skipped", f"because of {first}") for n in run.hosts if n not in run.rows})
         return run
     _transact(task, run)
+    if policy.confirm == "never":
+        return _unguarded(task, run)
     if run.fault:
         _take_back(task, run, f"because of {run.fault.host}" if run.fault.result != "skipped" else "interrupted")
         return run
@@ -155,11 +157,24 @@ def _one_host(task: Task, run: UnitRun, entry: HostPlan) -> Row:
 
 def _terms(task: Task, run: UnitRun) -> Terms:
     policy = task.policy
+    if policy.confirm == "never":
+        return replace(task.terms, window=0)
     window = max(policy.window, shortest_window(task.fleet.inventory, run.hosts))
     if policy.confirm != "after-reboot":
         return replace(task.terms, window=window)
     window += int(policy.deadline) * len(run.hosts)
     return replace(task.terms, window=window, reboot_window=window)
+
+
+def _unguarded(task: Task, run: UnitRun) -> UnitRun:
+    """What was done is final already: it is verified over the connection that did it, and only told."""
+    done = tuple(name for name in run.hosts if run.rows[name].result in ("changed", "unchanged"))
+    changed = [name for name in done if run.rows[name].result == "changed"]
+    verification = Verification(task.fleet, done, task.plans, task.secrets, anew=False)
+    run.judgement = verification.judge_anew(electing(task.fleet.inventory, task.plans, changed), wait=task.policy.wait)
+    run.rows.update((name, row_of_error(name, error)) for name, error in run.judgement.errors.items())
+    _mark(task, run)
+    return run
 
 
 def _only_judged(task: Task, run: UnitRun, verification: Verification) -> UnitRun:
@@ -170,7 +185,7 @@ def _only_judged(task: Task, run: UnitRun, verification: Verification) -> UnitRu
     if task.policy.wait and (groups := unsettled(judgement)):
         # An election may be going on; it gets its time.
         wait_for_election(task.fleet, groups)
-        judgement = verification.anew((), wait=False)
+        judgement = verification.judge_anew((), wait=False)
     run.judgement = judgement
     _mark(task, run)
     return run
@@ -183,7 +198,7 @@ def _verified(task: Task, run: UnitRun, verification: Verification) -> str:
         run.judgement = Assessment(errors={name: look.error for name, look in looks.items() if look.error})
     else:
         restarted = electing(task.fleet.inventory, task.plans, run.terms)
-        run.judgement = verification.anew(restarted, wait=task.policy.wait)
+        run.judgement = verification.judge_anew(restarted, wait=task.policy.wait)
     for name, error in run.judgement.errors.items():
         run.rows[name] = row_of_error(name, error)
         return str(error)

@@ -29,13 +29,15 @@ class Verification:
     hosts: tuple[str, ...]
     plans: Mapping[str, HostPlan]
     secrets: Mapping[str, Secret]
+    anew: bool = True
+    """Connect anew: that it can be done is half of what has to be shown before a change becomes final."""
 
     def as_read(self) -> Assessment:
         """Judge what was read before anything was changed."""
         return self._judge({name: Look(name, snapshot=self.plans[name].snapshot) for name in self.hosts})
 
-    def anew(self, restarted: tuple[str, ...], *, wait: bool) -> Assessment:
-        """Judge what new connections show, once the ``restarted`` groups had their election.
+    def judge_anew(self, restarted: tuple[str, ...], *, wait: bool) -> Assessment:
+        """Judge what is there now, once the ``restarted`` groups had their election.
 
         Without ``wait`` those groups are not judged as a whole.
         """
@@ -52,8 +54,8 @@ class Verification:
         return judgement
 
     def look_anew(self) -> dict[str, Look]:
-        """Read every host over a new connection: that it can be made is half of what has to be shown."""
-        for name in self.hosts:
+        """Read every host, over a new connection unless told otherwise."""
+        for name in self.hosts if self.anew else ():
             self.fleet.forget(name)
         with ThreadPoolExecutor(max(len(self.hosts), 1)) as pool:
             return {look.host: look for look in pool.map(self.fleet.look_at, self.hosts)}

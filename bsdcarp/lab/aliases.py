@@ -58,6 +58,8 @@ def plan_aliases(variables: Mapping[str, str], interface: str, family: str, rc: 
             if family == "inet":
                 plan.warnings.append(rc.alias_warning.format(iface=part, number=number, variable=name))
             words.insert(0, "inet")
+        if words[0] != family:
+            continue  # a value counts for the family it begins with; others in it are lost
         for component in _components(words):
             _expand(component, family, rc, plan)
     if family == "inet":

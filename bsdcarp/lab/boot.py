@@ -192,7 +192,8 @@ def _run_rc(machine: Machine, kernel: Kernel, rc: RcConf) -> None:
         kernel.auto_linklocal = rc.yes("ipv6_enable")
     netif = Netif(kernel, network, "/etc/rc", printed, printed)
     try:
-        netif.start()
+        if rc.get("netif_enable").upper() not in {"NO", "FALSE", "OFF", "0"}:
+            netif.start()
     except EndlessRecursion:
         raise Stopped("hung") from None
     if machine.release.rc.network_ipv6 and rc.yes("ipv6_enable"):
@@ -267,7 +268,8 @@ def apply_sysctl_conf(machine: Machine, *, last: bool, script: str, err: Callabl
 
 def _sysctl_by_line(machine: Machine, text: str, *, last: bool, warn: Callable[[str], None]) -> None:
     """Read the file as the sh loop of FreeBSD 9 does: the first word of each line, compared before it is set."""
-    for line in text.split("\n"):
+    # `while read` loses a last line that has no newline.
+    for line in text.split("\n")[:-1]:
         words = line.split()
         if not words or words[0].startswith("#"):
             continue

@@ -37,7 +37,7 @@ class Netif:
         if not only:
             self._create_clones()
         self._rename()
-        names = list(only) or self._all()
+        names = list(only) or [name for name in self._all() if not self._left_alone(name)]
         ready = [name for name in names if self._start_one(name)]
         if ready:
             self.out(f"Starting Network: {' '.join(ready)}.\n")
@@ -74,6 +74,14 @@ class Netif:
         for name in names:
             if name in self.kernel.interfaces:
                 self.out(describe(self.kernel, self.kernel.interfaces[name], keys=False))
+
+    def _left_alone(self, name: str) -> bool:
+        """Whether the boot leaves it out: ``network_interfaces`` does not name it, or its variable says NOAUTO."""
+        wanted = self.conf.get("network_interfaces") or "auto"
+        named = {"lo0", *wanted.split(), *self.conf.get("cloned_interfaces").split()}
+        if wanted.lower() != "auto" and name not in named:
+            return True
+        return "NOAUTO" in self.conf.get(f"ifconfig_{variable_part(name)}").upper().split()
 
     def _all(self) -> list[str]:
         names = [name for name in self.kernel.interfaces if name != "lo0"]

@@ -1,7 +1,7 @@
 # What every program of a transaction shares: where things are, and how a transaction ends.
 #
-# Before it come TX (the name of the transaction), STATE (where the host keeps transactions), SYSTEM (freebsd or
-# linux), T (the marker of every line of a report; empty where nobody listens).
+# Before it come TX (the name of the transaction), STATE (where the host keeps transactions), KEEP (how many), SYSTEM
+# (freebsd or linux), T (the marker of every line of a report; empty where nobody listens).
 
 R=${BSDCARP_ROOT-}
 # A printf that is not built in (FreeBSD 8 and older) would show texts, passwords among them, in ps(1).
@@ -103,4 +103,27 @@ settle() {
     for d in $rooms; do rmdir "$d" 2>/dev/null || :; done
     # There is room on a full disk now.
     [ -s "$HERE/outcome" ] || put "$HERE/outcome" "$outcome" || :
+}
+
+# finalize: nothing is final that a power loss could still take away, and nobody hears of it before that is so, too.
+# Fails when something else was decided before.
+finalize() {
+    [ "$SYSTEM" = freebsd ] || sync
+    decide confirm || [ -f "$HERE/verdict-confirm" ] || return 1
+    fsync "$HERE/verdict-confirm" 2>/dev/null || sync
+    at_work || :
+    settle confirmed
+    retire
+}
+
+# KEEP transactions are kept; a pattern lists their names in order of time, which is the time of whoever made them.
+retire() {
+    set -- "$R$STATE"/tx-*
+    surplus=$(($# - KEEP))
+    for f in "$@"; do
+        [ "$surplus" -gt 0 ] || break
+        [ "$f" != "$HERE" ] || continue
+        rm -rf "$f"
+        surplus=$((surplus - 1))
+    done
 }

@@ -44,7 +44,7 @@ class History:
 def history_script(state: str, *, token: str) -> bytes:
     """Return the script that lists the transactions under ``state``."""
     system = "freebsd" if state == FREEBSD_STATE else "linux"
-    head = [f"T={quote(token)}", "TX=", f"STATE={quote(state)}", f"SYSTEM={system}"]
+    head = [f"T={quote(token)}", "TX=", f"STATE={quote(state)}", "KEEP=0", f"SYSTEM={system}"]
     return "\n".join([*head, program("common.sh"), program("list.sh"), "list </dev/null\n"]).encode()
 
 

@@ -33,7 +33,7 @@ class Terms:
     claim: str
     """What a confirmation has to carry."""
     window: int = 120
-    """Seconds after which the host takes everything back unless somebody confirmed."""
+    """Seconds after which the host takes everything back unless somebody confirmed; 0 makes it final at once."""
     reboot_window: int = 0
     """With ``--confirm after-reboot``: seconds after the next boot instead; 0 takes everything back at a reboot."""
     steal: bool = False
@@ -77,7 +77,7 @@ def transaction_script(plan: Plan, terms: Terms, *, token: str) -> bytes:
 
 def confirmation_script(name: str, state: str, claim: str, *, token: str) -> bytes:
     """Return the script that makes transaction ``name`` final."""
-    head = [f"T={quote(token)}", *_where(name, state), f"CLAIM={quote(claim)}", f"KEEP={KEEP}"]
+    head = [f"T={quote(token)}", *_where(name, state), f"CLAIM={quote(claim)}"]
     return _sent([*head, program("common.sh"), program("confirm.sh"), "confirm </dev/null"])
 
 
@@ -90,7 +90,7 @@ def undo_script(name: str, state: str, why: str, *, token: str) -> bytes:
 
 def _where(name: str, state: str) -> list[str]:
     system = "freebsd" if state == FREEBSD_STATE else "linux"
-    return [f"TX={quote(name)}", f"STATE={quote(state)}", f"SYSTEM={system}"]
+    return [f"TX={quote(name)}", f"STATE={quote(state)}", f"KEEP={KEEP}", f"SYSTEM={system}"]
 
 
 def _sent(lines: Iterable[str]) -> bytes:

@@ -57,6 +57,11 @@ note() { true >"$HERE/step-$1" || undo_all "cannot write ${HERE#"$R"}: disk full
 acquire() {
     [ -d "${LOCK%/*}" ] || make_directory "${LOCK%/*}"
     if [ -n "$STEAL" ] && [ -d "$LOCK" ]; then rm -rf "$LOCK"; fi
+    # A restart empties /var/run of files but not of directories (FreeBSD's rc.d/cleanvar): nobody holds such a lock.
+    if [ -d "$LOCK" ] && [ ! -s "$LOCK/pid" ] && [ ! -s "$LOCK/owner" ]; then
+        sleep 1
+        [ -s "$LOCK/pid" ] || rm -rf "$LOCK"
+    fi
     if mkdir "$LOCK" 2>/dev/null; then
         LOCKED=torn
         put "$LOCK/pid" "$$" && put "$LOCK/owner" "$OWNER" && put "$LOCK/tx" "$TX" ||
@@ -149,7 +154,8 @@ prepare() {
     PREPARED=yes
     for f in "$@"; do
         beside "$f"
-        [ -d "${real%/*}" ] || make_directory "${real%/*}" || refuse "cannot create ${f%/*}: disk full or read-only"
+        # Our own directory is for root alone, and comes with the next mkdir.
+        [ "${real%/*}" = "$R$STATE" ] || [ -d "${real%/*}" ] || make_directory "${real%/*}" || refuse "cannot create ${f%/*}: disk full or read-only"
         rooms=$rooms$HERE${f%/*}$NL
         case $STAGES in *"$stage$NL"*) continue ;; esac
         STAGES=$STAGES$stage$NL
@@ -229,6 +235,7 @@ commit() {
     for f in "$@"; do
         touched="$touched $directory/$f"
         beside "$directory/$f"
+        FINAL=$FINAL$real$NL
         if [ -h "$R$directory/$f" ]; then
             said=$(mv -f "$new" "$real" 2>&1) || undo_all "cannot replace $directory/$f: $said"
         else
@@ -243,6 +250,7 @@ commit() {
 delete() {
     for f in "$@"; do
         going
+        FINAL=$FINAL$R${f%/*}$NL
         rm -f "$R$f" >"$LOCK/said" 2>&1 || undo_all "cannot remove $f: $(cat "$LOCK/said")"
         say file "$f"
     done
@@ -308,9 +316,12 @@ arm() {
     MARKED=yes
     put "$PENDING" "$TX" || refuse "cannot write ${PENDING#"$R"}: disk full"
     ARMED=yes
+    [ "$WINDOW" -gt 0 ] || return 0
     plan_hooks
     if [ -z "$R" ] && [ "$SYSTEM" = linux ] && [ -d /run/systemd/system ]; then
-        systemd-run --quiet --collect --unit="bsdcarp-$TX" /bin/sh "$HERE/undo" armed "$WINDOW" 2>/dev/null && return
+        # It ignores SIGTERM, and a shutdown shall not wait for it: the boot hook goes on where it was cut off.
+        systemd-run --quiet --collect --unit="bsdcarp-$TX" --property=KillSignal=SIGKILL \
+            /bin/sh "$HERE/undo" armed "$WINDOW" 2>/dev/null && return
     elif [ "$SYSTEM" = freebsd ]; then
         daemon -f /bin/sh "$HERE/undo" armed "$WINDOW" 2>/dev/null && return
     fi
@@ -369,9 +380,14 @@ as_seen() {
     [ "$ADDRESSES" = "$2" ] || refuse "an address of a vhid was changed on the running system since the plan was made"
 }
 
+# landed: the new files stay, whatever happens to the power.  FreeBSD's sync(8) only schedules that; on Linux it is
+# done, and once is enough, by what confirms.
+# shellcheck disable=SC2086
+landed() { [ "$SYSTEM" != freebsd ] || [ -z "$FINAL" ] || fsync $FINAL 2>/dev/null || sync; }
+
 transact() {
     LOCKED='' MARKED='' ARMED='' PREPARED='' WRONG=''
-    SEEN='' SEEN_SUMS='' STAGES='' STAGED='' STAGED_SUMS='' KEPT=''
+    FINAL='' SEEN='' SEEN_SUMS='' STAGES='' STAGED='' STAGED_SUMS='' KEPT=''
     trap '' HUP INT TERM PIPE XFSZ
     say begin
     acquire
@@ -389,8 +405,11 @@ transact() {
     plan_commit
     plan_live
     plan_undrain_after
+    landed
     going
     note "done"
+    # Without a window nobody is waited for.
+    [ "$WINDOW" -gt 0 ] || finalize
     release
     say "done"
 }

@@ -48,9 +48,9 @@ def host(world: World) -> Host:
     return made
 
 
-def advert(advskew: int = 50) -> bytes:
-    """What another host with the right password would send."""
-    node = Node(personality("linux"), Settings(), draw=random.Random(advskew).getrandbits)
+def advert(advskew: int = 50, seed: int = 0) -> bytes:
+    """What another host with the right password would send; ``seed`` makes its counter."""
+    node = Node(personality("linux"), Settings(), draw=random.Random(advskew + 256 * seed).getrandbits)
     vhid = VhidConfig("web", 1, "eth0", 1, advskew, "secret", addresses=(ip_interface("192.0.2.1/24"),))
     machine = node.add(vhid.core(), "eth0")
     machine.up(0.0)
@@ -105,6 +105,29 @@ def test_an_advert_that_comes_twice_is_found_and_counted(world: World, host: Hos
     assert hear(world, host, same) == []
     assert hear(world, host, same) == ["the same advert of vhid 1 from 192.0.2.50 arrives more than once on eth0"]
     assert host.daemon.snapshot().statistics.replayed == 1
+
+
+def test_a_peer_that_says_once_an_interval_what_it_said_before_is_no_finding(world: World, host: Host) -> None:
+    """A ucarp that was restarted takes up our counter and repeats its former life."""
+    former = [arrival(advert(seed=number)) for number in range(100, 112)]
+    for one in former * 2:
+        assert hear(world, host, one) == []
+        world.pass_time(1)
+    assert host.daemon.snapshot().statistics.replayed == len(former)
+
+
+def test_adverts_that_were_recorded_and_come_more_often_than_their_sender_speaks_are_found(
+    world: World, host: Host
+) -> None:
+    former = [arrival(advert(seed=number)) for number in range(100, 120)]
+    for one in former:
+        hear(world, host, one)
+        world.pass_time(1)
+    found = []
+    for one in former:
+        found += hear(world, host, one)
+        world.pass_time(0.25)
+    assert set(found) == {"the same advert of vhid 1 from 192.0.2.50 arrives more than once on eth0"}
 
 
 def test_an_advert_that_crossed_a_router_is_found(world: World, host: Host) -> None:

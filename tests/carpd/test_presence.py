@@ -26,6 +26,7 @@ from edge_net import (
 
 from bsdcarp.carp import virtual_mac
 from bsdcarp.carpd import kernel as kernel_module
+from bsdcarp.carpd import linkdowns
 from bsdcarp.carpd.errors import NetlinkError, ParentMissing, Refused
 from bsdcarp.carpd.journal import Journal
 from bsdcarp.carpd.kernel import Kernel
@@ -683,6 +684,35 @@ def test_appear_right_after_vanish_finds_the_link_up_or_waits_for_it(presence: P
         assert not is_down(presence.device)
         presence.vanish()
     wait_for(lambda: is_down(presence.device))
+
+
+def test_a_single_interface_goes_down_at_once_and_only_many_wait_for_a_pause(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linkdowns, "_PAUSE", 3600.0)
+    made = [Presence(Spec(vhid, "eth0", interfaces(f"192.0.2.{vhid}/24")), wire.kernel) for vhid in (1, 2, 3)]
+    for each in made:
+        each.prepare()
+        each.appear()
+    made[0].vanish()
+    wait_for(lambda: is_down(made[0].device))
+    made[1].vanish()
+    made[2].vanish()
+    assert not is_down(made[2].device)
+    wire.kernel.linkdowns.close()
+    assert is_down(made[1].device)
+    assert is_down(made[2].device)
+    remove_all(made)
+
+
+def test_an_address_on_lo_needs_to_be_on_the_parent_to_be_answered_for(wire: Wire, presence: Presence) -> None:
+    run("ip addr add 192.0.2.77/32 dev lo")
+    assert answered(wire, "192.0.2.77")
+    presence.prepare()
+    wire.far("ip neigh flush dev far0")
+    assert not answered(wire, "192.0.2.77")
+    run("ip addr add 192.0.2.77/32 dev eth0")
+    assert answered(wire, "192.0.2.77")
 
 
 def test_closing_sets_down_what_is_pending(wire: Wire, presence: Presence) -> None:

@@ -18,12 +18,12 @@ from typing import Any
 from unittest import mock
 
 import pytest
+from realhosts.harness import RealCluster, why_not
 
 from bsdcarp.cli import main
 from bsdcarp.inventory import load, require
 from bsdcarp.lab.segment import Segment
 from bsdcarp.lab.up import Lab
-from realhosts.harness import RealCluster, why_not
 
 PASSWORD = "IntegrationPw1"
 PAIR = """\
@@ -139,7 +139,12 @@ class Bench:
 
     def files(self, host: str) -> dict[str, bytes | str]:
         root = Path(self.lab.root(host))
-        there = [p for d in ("etc", "boot") for p in sorted((root / d).rglob("*")) if p.is_file()]
+        there = [
+            p
+            for d in ("etc", "boot")
+            for p in sorted((root / d).rglob("*"))
+            if p.is_file() and ".bsdcarp-" not in str(p)
+        ]
         there += [p for p in [root / "var/db/bsdcarp/record"] if p.exists()]
         return {str(p.relative_to(root)): p.read_bytes() for p in there}
 

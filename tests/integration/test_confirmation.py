@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def states(site: Bench) -> list[dict[str, bytes | str]]:
 
 def token(site: Bench) -> str:
     kept = (site.path.parent / "operator/bsdcarp/pending.json").read_text()
-    return re.findall(r"[0-9a-f]{32}", kept)[-1]
+    return str(re.findall(r"[0-9a-f]{32}", kept)[-1])
 
 
 def test_the_operator_confirms_with_the_token_and_nobody_without_it(bench: Start) -> None:
@@ -134,10 +135,14 @@ def test_the_window_is_never_shorter_than_the_elections_and_a_new_connection(tmp
 
 def test_twenty_transactions_are_kept_and_the_oldest_goes(bench: Start) -> None:
     site = bench(PAIR)
-    for number in range(25):
-        (site.file("a", "/var/db/bsdcarp") / f"tx-20250101-{number:06}-aaaaaa").mkdir(parents=True)
     site.run("apply", "--yes", "--no-wait", status=0)
+    (first,) = site.transactions("a")
+    for number in range(25):
+        old = f"tx-20250101-{number:06}-aaaaaa"
+        shutil.copytree(site.file("a", f"/var/db/bsdcarp/{first}"), site.file("a", f"/var/db/bsdcarp/{old}"))
+    site.rewrite("log: 1", "log: 2")
+    site.run("apply", "--yes", "--no-wait")
     kept = site.transactions("a")
     assert len(kept) == 20
-    assert "tx-20250101-000005-aaaaaa" not in kept
-    assert site.transactions("b")[-1] == kept[-1]
+    assert kept[0] == "tx-20250101-000007-aaaaaa"
+    assert site.transactions("b") == kept[-2:]

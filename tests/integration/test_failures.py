@@ -117,18 +117,19 @@ def test_an_interrupt_leaves_every_host_untouched_or_complete(bench: Callable[[s
     before = {h: lab.file(h, "/etc/rc.conf").read_text() for h in hosts}
     with subprocess.Popen(
         lab.words("apply", "--yes", "-v"), env=lab.process_environment, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as process:  # fmt: skip
         assert process.stderr
+        assert process.stdout
         for line in process.stderr:
             if "applying" in line:
                 break
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
-        process.stderr.read()
+        said = process.stderr.read() + process.stdout.read()
         process.wait(timeout=60)
-    assert process.returncode != 0
     complete = {h for h in hosts if lab.file(h, "/etc/rc.conf").read_text() != before[h]}
+    assert (process.returncode == 0) == (len(complete) == len(hosts)), said
     for host in hosts:
         loader = lab.file(host, "/boot/loader.conf").read_text()
         sysctl = lab.file(host, "/etc/sysctl.conf").read_text()

@@ -18,6 +18,7 @@ from kernel_lab import KernelLab, kernel_lab, pair
 from bsdcarp.fleet.terms import new_terms
 from bsdcarp.kernels import Place, default_plan, install_script, trial_script
 from bsdcarp.lab.kernconf import parse_kernel_file
+from bsdcarp.lab.session import MARK, kill_marked
 from bsdcarp.platforms.capabilities import capabilities
 from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.transaction import transaction_script
@@ -33,11 +34,14 @@ PROGRAMS = (
 # Kills the whole session before or after its N-th program, as a power loss does.
 SHIM = """\
 #!/bin/sh
-n=$(($(cat "$SHIM_COUNT") + 1))
-echo "$n" >"$SHIM_COUNT"
-[ "$n" -ne "$SHIM_BEFORE" ] || kill -9 0
 PATH=${PATH#"$SHIM_PATH:"}
 BSDCARP_PATH=${BSDCARP_PATH#"$SHIM_PATH:"}
+export PATH BSDCARP_PATH
+read -r n <"$SHIM_COUNT"
+n=$((n + 1))
+echo "$n" >"$SHIM_COUNT"
+[ "$n" -ne "$SHIM_BEFORE" ] || kill -9 0
+case $PATH in *"$SHIM_PATH"*) exit 99 ;; esac
 %(name)s "$@"
 status=$?
 [ "$n" -ne "$SHIM_AFTER" ] || kill -9 0
@@ -65,6 +69,8 @@ class Saboteur:
         count.write_text("0")
         environment = {**os.environ, **self.machine.session_env()}
         environment["BSDCARP_PATH"] = f"{self.path}:{environment['BSDCARP_PATH']}"
+        # What a script leaves running ends with the machine, too.
+        environment[MARK] = str(self.directory)
         environment |= {"SHIM_COUNT": str(count), "SHIM_PATH": str(self.path)}
         environment |= {"SHIM_BEFORE": str(before), "SHIM_AFTER": str(after)}
         with subprocess.Popen(
@@ -72,6 +78,7 @@ class Saboteur:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         ) as process:  # fmt: skip
             out, _ = process.communicate(script, timeout=60)
+        kill_marked(str(self.directory))
         return process.returncode == 0, out.decode()
 
     def boots(self) -> str:
@@ -94,7 +101,10 @@ class Saboteur:
         for directory in self.machine.tree.path("/boot").glob("kernel.CARP*"):
             shutil.rmtree(directory)
         shutil.rmtree(self.machine.tree.path("/var/run/bsdcarp.lock"), ignore_errors=True)
-        self.machine.tree.path("/boot/nextboot.conf").unlink(missing_ok=True)
+        for leftover in self.machine.tree.path("/var/db/bsdcarp").glob("tx-*"):
+            shutil.rmtree(leftover)
+        for name in ("/boot/nextboot.conf", "/var/db/bsdcarp/pending", "/etc/rc.d/bsdcarp_undo"):
+            self.machine.tree.path(name).unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module")
@@ -193,10 +203,9 @@ def test_a_new_default_cut_off_anywhere_leaves_a_host_that_boots(saboteur: Sabot
     def attempt(before: int) -> bool:
         for path, text in untouched.items():
             machine.tree.write(path, text or "")
-        for leftover in machine.tree.path("/var/db/bsdcarp").glob("tx-*"):
-            shutil.rmtree(leftover)
-        for name in ("/var/db/bsdcarp/pending", "/etc/rc.d/bsdcarp_undo"):
-            machine.tree.path(name).unlink(missing_ok=True)
+        saboteur.tidy()
+        saboteur.bench.reboot()
+        saboteur.run(install())
         saboteur.run(trial())
         saboteur.bench.reboot()
         assert machine.kernel.image.directory == "kernel.CARP"
@@ -205,10 +214,10 @@ def test_a_new_default_cut_off_anywhere_leaves_a_host_that_boots(saboteur: Sabot
         seen.add(saboteur.boots())
         return done
 
-    # Every fourth program, and the last ones, is where power goes; the steps of a transaction have tests of their own.
+    # Every ninth program is where power goes; the steps of a transaction have tests of their own.
     step = 1
     while not attempt(step):
-        step += 4
+        step += 9
     attempt(0)
     assert "kernel" in seen
 

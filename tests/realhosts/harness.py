@@ -37,10 +37,13 @@ from realhosts.wires import Wires, in_namespace, lay_wires
 __all__ = ["RealCluster", "RealHost", "why_not"]
 
 # The first process of a host.  Its end, at the end of its input or by a signal, ends every other process of the host.
+# Of rc it does what bsdcarp relies on: /var/run is emptied (rc.d/cleanvar), and the boot hook of a transaction runs.
 _INIT = """\
 mount --bind /usr "$1/.host/usr" && mount -o remount,bind,ro "$1/.host/usr" || exit 1
 mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && hostname "$2" || exit 1
-exec chroot "$1" /bin/sh -c '/.host/usr/sbin/sshd -D -e -f /etc/ssh/sshd_config 2>>/var/log/sshd.log & read -r _'
+exec chroot "$1" /bin/sh -c 'rm -rf /var/run/bsdcarp*
+if [ -x /etc/rc.d/bsdcarp_undo ]; then /etc/rc.d/bsdcarp_undo faststart </dev/null; fi
+/.host/usr/sbin/sshd -D -e -f /etc/ssh/sshd_config 2>>/var/log/sshd.log & read -r _'
 """
 
 _SSHD = """\
@@ -104,7 +107,11 @@ class RealHost:
         machine.on_up.append(self.start)
 
     def start(self) -> None:
-        """Start the first process, and return when its sshd listens."""
+        """Start the first process, and return when its sshd listens.
+
+        With a boot hook, which may well restart the host, return at once.
+        """
+        hooked = (self.root / "etc/rc.d/bsdcarp_undo").exists()
         with self._lock:
             if self._init is not None:
                 return
@@ -119,7 +126,8 @@ class RealHost:
                 pass_fds=(self._namespace,),
                 bufsize=0,
             )
-            self._await_sshd(self._init)
+            if not hooked:
+                self._await_sshd(self._init)
 
     def stop(self) -> None:
         """Kill every process of the host at once."""
@@ -133,6 +141,19 @@ class RealHost:
                 except subprocess.TimeoutExpired:
                     init.kill()
                     init.communicate()
+
+    def small_disk(self, path: str, *, kilobytes: int) -> None:
+        """Lay a file system of that size over a directory of the host; it goes away with the next stop."""
+        with self._lock:
+            if self._init is None:
+                raise RuntimeError(f"{self.machine.name} is off")
+            where = str(self.root / path.lstrip("/"))
+            # The child of unshare lives in the host's own mount namespace, and so does unshare itself.
+            enter = ["nsenter", "--mount", "--target", str(self._init.pid)]
+            size = f"size={kilobytes}k"
+            subprocess.run(
+                [*enter, "mount", "-t", "tmpfs", "-o", size, "tmpfs", where], check=True, capture_output=True
+            )
 
     def _await_sshd(self, init: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 10

@@ -152,9 +152,14 @@ class Cluster(Mapping[str, SystemdHost]):
             for done in [pool.submit(what, host) for host in hosts]:
                 done.result()
 
+    @property
+    def client(self) -> int:
+        """A descriptor of the client's network namespace."""
+        return self._wires.namespaces[0]
+
     def in_client(self, argv: Sequence[str], *, check: bool = True) -> str:
         """Run a command in the network of the client."""
-        namespace = self._wires.namespaces[0]
+        namespace = self.client
         done = subprocess.run(
             in_namespace(namespace, argv),
             capture_output=True,
@@ -173,7 +178,7 @@ class Cluster(Mapping[str, SystemdHost]):
 
     def pings(self, address: str, interval: float = 0.02) -> Pings:
         """Start pinging ``address`` from the client, every ``interval`` seconds."""
-        return Pings(["ping", "-n", "-q", f"-i{interval}", address], self._wires.namespaces[0])
+        return Pings(["ping", "-n", "-q", f"-i{interval}", address], self.client)
 
     def mac_of(self, address: str) -> str:
         """The MAC that the client is told for ``address`` when it asks now; empty when nobody answers."""

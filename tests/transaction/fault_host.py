@@ -6,6 +6,7 @@ system is a step; ``cut.c``, preloaded into all of them, counts the steps and ki
 
 from __future__ import annotations
 
+import atexit
 import errno
 import os
 import select
@@ -66,6 +67,7 @@ def preload() -> Path | None:
     source = Path(__file__).with_name("cut.c")
     built = Path(os.environ.get("TMPDIR", "/tmp")) / f"bsdcarp-cut-{os.getuid()}-{os.getpid()}.so"
     done = subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", built, source, "-ldl"], check=False, timeout=60)
+    atexit.register(built.unlink, missing_ok=True)
     return built if done.returncode == 0 else None
 
 

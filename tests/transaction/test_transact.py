@@ -269,6 +269,12 @@ def test_a_held_lock_names_its_owner_and_nothing_happens(tree: Tree) -> None:
     assert lock.is_dir()
 
 
+def test_a_lock_that_a_restart_emptied_is_nobodys(tree: Tree) -> None:
+    (tree.root / "var/run/bsdcarp.lock").mkdir()
+    assert tree.run(Plan("h", (FileChange("/etc/x", None, "x"),))).good
+    assert not (tree.root / "var/run/bsdcarp.lock").exists()
+
+
 def test_a_script_cut_off_anywhere_does_nothing(tree: Tree) -> None:
     tree.write("/etc/rc.conf", "a=1\n")
     was = tree.files()
@@ -327,3 +333,31 @@ def test_any_text_arrives_byte_for_byte(tmp_path_factory: pytest.TempPathFactory
 def test_cksum_is_that_of_posix(data: bytes) -> None:
     done = subprocess.run(["cksum"], input=data, capture_output=True, check=True)
     assert done.stdout.decode().split() == cksum(data).split()
+
+
+def test_without_a_window_it_is_final_at_once(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    plan = Plan("h", (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"),), (live("one"),))
+    outcome = tree.run(plan, terms=Terms(NAME, "me@here", CLAIM, window=0), confirm=False)
+    assert outcome.good, outcome
+    state = tree.root / "var/db/bsdcarp"
+    assert (state / NAME / "outcome").read_text() == "confirmed\n"
+    assert not (state / "pending").exists()
+    assert not (tree.root / "etc/rc.d/bsdcarp_undo").exists()
+    assert not list(tree.root.rglob(".bsdcarp-*"))
+    assert tree.run(Plan("h", (), (live("two"),)), terms=Terms(NAME + "2", "me@here", CLAIM, window=20)).good
+
+
+def test_without_a_window_a_failing_command_is_taken_back_all_the_same(tree: Tree) -> None:
+    tree.write("/etc/rc.conf", "a=1\n")
+    was = tree.files()
+    plan = Plan("h", (FileChange("/etc/rc.conf", "a=1\n", "a=2\n"),), (live("one", undo=("undo",)), live("fail")))
+    outcome = tree.run(plan, terms=Terms(NAME, "me@here", CLAIM, window=0), confirm=False)
+    assert outcome.state == "undone"
+    assert tree.files() == was
+    assert tree.told == ["one", "fail", "undo"]
+
+
+def test_the_directory_of_transactions_is_for_root_alone_also_when_the_record_is_its_first_file(tree: Tree) -> None:
+    assert tree.run(Plan("h", (FileChange("/var/db/bsdcarp/record", None, "x\n", 0o600),))).good
+    assert (tree.root / "var/db/bsdcarp").stat().st_mode & 0o777 == 0o700
