@@ -127,15 +127,20 @@ def apply(
 
 def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, HostPlan]:
     """Read and plan host by host: while one answers, another is planned, and the rest of bsdcarp is imported."""
+    import threading
+
     from bsdcarp.report.progress import progress
 
     plans: dict[str, HostPlan] = {}
+    planning = threading.Lock()
 
     def one(name: str) -> None:
         look = fleet.look_at(name)
-        from bsdcarp.fleet.course import plan_host
+        # One at a time: it is all Python, and twenty threads would compile the same templates twenty times.
+        with planning:
+            from bsdcarp.fleet.course import plan_host
 
-        plans[name] = plan_host(start.inventory, look, start.secrets)
+            plans[name] = plan_host(start.inventory, look, start.secrets)
 
     with progress(to, "reading", len(start.hosts)) as listener:
         fleet.tell = listener

@@ -90,12 +90,20 @@ def reboot(
 
 def _steps(listener: Listener) -> Listener:
     """Tell the steps of a reboot; that hosts are read again and again meanwhile is no news."""
+    import sys
     from dataclasses import replace
 
+    last: dict[str, tuple[str, str]] = {}
+
     def tell(event: Event) -> None:
+        if event.stage in ("connecting", "reading", "read"):
+            return
         if event.stage == "back":
-            event = replace(event, stage="waiting", detail="is back, and being judged")
-        if event.stage not in ("connecting", "reading", "read"):
+            event = replace(event, stage="waiting", detail="is back, and being judged", seconds=0.0)
+        said = (event.stage, event.detail)
+        # A bar counts down; lines that differ in nothing but the time left are noise.
+        if sys.stderr.isatty() or last.get(event.host) != said:
+            last[event.host] = said
             listener(event)
 
     return tell

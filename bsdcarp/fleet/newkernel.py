@@ -1,4 +1,4 @@
-"""A rolling reboot that brings a new kernel: what has to be done before a host stands down, and what reboots it then."""
+"""A rolling reboot that brings a new kernel: what is done before a host stands down, and what reboots it then."""
 
 from __future__ import annotations
 

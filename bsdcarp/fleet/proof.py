@@ -66,11 +66,13 @@ def prove(
     *,
     known: Collection[tuple[str, str, str]],
     absent: Mapping[str, Look],
+    served: Collection[tuple[str, str]] = (),
 ) -> Proof:
     """Judge ``host`` and its groups until all is well, or until the election and the boot must be over.
 
     ``known`` are rule, host and group of what was wrong before, for which this reboot is not to blame unless it is
     about the host itself; ``absent`` are the neighbours that could not be asked before.
+    ``served`` are group and host of who was MASTER before: other preferred masters need not be so now.
     """
     groups = tuple(group.name for group in fleet.inventory.groups_of(host))
     begun = time.monotonic()
@@ -79,7 +81,7 @@ def prove(
     while True:
         fleet.tell(Event(host, "waiting", "for its roles", max(patience - (time.monotonic() - begun), 0.0)))
         fleet.forget(host)
-        proof, demoted = _judged(observe(fleet, secrets, near, absent=absent), host, groups, known, absent)
+        proof, demoted = _judged(observe(fleet, secrets, near, absent=absent), host, groups, known, absent, served)
         # What no file would bring up does not come by waiting.
         hopeless = any(f.rule.startswith("persist-") for f in proof.serious)
         limit = election if hopeless else max(patience, _DEMOTED) if demoted else patience
@@ -95,6 +97,7 @@ def _judged(
     groups: tuple[str, ...],
     known: Collection[tuple[str, str, str]],
     absent: Collection[str],
+    served: Collection[tuple[str, str]],
 ) -> tuple[Proof, bool]:
     live, boot = now.judge(), now.judge([host], boot=True)
     findings = tuple(dict.fromkeys((*live.findings, *boot.findings)))
@@ -104,11 +107,12 @@ def _judged(
         for f in findings
         if f.host == host or (f.group in groups and (f.rule, f.host, f.group) not in known)
     ]  # fmt: skip
-    serious = tuple(f for f in mine if f.severity is Severity.ERROR or _robbed(f))
+    serious = tuple(f for f in mine if f.severity is Severity.ERROR or _robbed(f, host, served))
     snapshot = now.looks[host].snapshot
     return Proof(findings, serious, error), bool(snapshot and snapshot.sysctls.get("demotion", 0))
 
 
-def _robbed(finding: Finding) -> bool:
+def _robbed(finding: Finding, host: str, served: Collection[tuple[str, str]]) -> bool:
     """The preferred master, which preempts, has not taken over again; without preempt that is a mere remark."""
-    return finding.rule == _PREFERRED and finding.severity is Severity.WARNING
+    concerned = finding.host == host or (finding.group, finding.host) in served
+    return finding.rule == _PREFERRED and finding.severity is Severity.WARNING and concerned

@@ -22,7 +22,7 @@ from bsdcarp.fleet.proof import changed_files, prove
 from bsdcarp.fleet.reboot import Rebooted, reboot_host
 from bsdcarp.fleet.standdown import StandDown, Way, stand_down, take_back, way_down, welcome
 from bsdcarp.fleet.verification import settle_seconds
-from bsdcarp.model import Finding, Secret
+from bsdcarp.model import Finding, Secret, Severity
 from bsdcarp.platforms.paths import PENDING_PATHS
 
 __all__ = ["HostReboot", "Result", "Rolled", "Rolling", "roll", "survey"]
@@ -155,7 +155,7 @@ def _objection(now: Situation, host: str, rolling: Rolling) -> HostReboot | None
         return HostReboot(host, "refused", f"{'; '.join(bereft)} (make another member healthy first)")
     boot = now.judge([host], boot=True)
     if boot.failed and not rolling.force:
-        first = next(f for f in boot.findings if f.severity.value == "error")
+        first = next(f for f in boot.findings if f.severity is Severity.ERROR)
         return HostReboot(host, "would not survive", f"{first.message} ({first.remedy})", findings=boot.findings)
     return None
 
@@ -173,7 +173,6 @@ class _Turn:
         self.secrets = secrets
         self.host = host
         self.rolling = rolling
-        self.groups = tuple(group.name for group in fleet.inventory.groups_of(host))
         self.near = neighbours(fleet.inventory, [host])
 
     def take(self) -> HostReboot:
@@ -200,7 +199,7 @@ class _Turn:
             boot = new or (lambda deadline: reboot_host(self.fleet, self.host, deadline=deadline))
             back = boot(rolling.deadline)
             welcome(self.fleet, standing)
-            entry = self._proven(now, back)
+            entry = self._proven(now, back, new=new is not None)
         except BsdcarpError as error:
             entry = self._undone(standing, error, back, ordered=ordered)
         except BaseException:
@@ -243,14 +242,21 @@ class _Turn:
             # Nobody knows which boot it has; the new one has nothing to take back, and the old one does so by itself.
             return entry
         after = take_back(self.fleet, standing) or "it may have its roles again"
-        return replace(
-            entry, result="not rebooted", detail=f"{entry.detail}; {after}" if standing.way.give else entry.detail
-        )
+        detail = f"{entry.detail}; {after}" if standing.way.give else entry.detail
+        # With a new kernel it may well have rebooted, but not into that one.
+        tried = ordered and self.rolling.kernel
+        return replace(entry, result="not verified" if tried else "not rebooted", detail=detail)
 
-    def _proven(self, before: Situation, back: Rebooted) -> HostReboot:
+    def _proven(self, before: Situation, back: Rebooted, *, new: bool) -> HostReboot:
         known = frozenset((f.rule, f.host, f.group) for f in before.judge().findings)
-        found = prove(self.fleet, self.secrets, self.host, self.near, known=known, absent=before.absent)
+        served = frozenset((group, name) for name in before.desired for group in before.held(name))
+        found = prove(
+            self.fleet, self.secrets, self.host, self.near, known=known, absent=before.absent, served=served
+        )  # fmt: skip
         files = changed_files(before.desired[self.host], before.snapshot(self.host), back.snapshot)
+        if new:
+            # Which kernel boots is written there, and what a static one needs no more.
+            files = tuple(finding for finding in files if not finding.place.file.endswith(":/boot/loader.conf"))
         findings = (*files, *found.findings)
         if found.error is not None:
             return replace(_failure(self.host, found.error), findings=findings)

@@ -83,9 +83,9 @@ def way_down(desired: Desired, held: Collection[str], preempting: Collection[str
     if not moved:
         return Way(left=left, said="not demoted: no peer has preempt=1, so the peers time out")
     oid = "net.inet.carp.demotion"
-    return Way(
-        (f"sysctl {oid}={_AMOUNT}",), (f"sysctl {oid}=-{_AMOUNT}",), moved, left, said=f"demotion +{_AMOUNT}"
-    )  # fmt: skip
+    # A write adds.  Where the demotion is gone already, by a reboot or by hand, there is nothing to take back.
+    undo = f'[ "$(sysctl -n {oid})" -lt {_AMOUNT} ] || sysctl {oid}=-{_AMOUNT}'
+    return Way((f"sysctl {oid}={_AMOUNT}",), (undo,), moved, left, said=f"demotion +{_AMOUNT}")
 
 
 def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float, hold: bool = True) -> StandDown:

@@ -36,7 +36,7 @@ install_kernel() {
     # Nothing ever boots this name.
     fresh=$NAME.bsdcarp-new destination=$R$TARGET
     if in_use "$fresh"; then stop failed "/boot/$fresh is in use"; fi
-    rm -rf "$BOOT/$fresh" 2>/dev/null || stop failed "cannot remove /boot/$fresh"
+    rm -rf "${BOOT:?}/$fresh" 2>/dev/null || stop failed "cannot remove /boot/$fresh"
     (umask 022 && cd "$SRC" && make installkernel "KERNCONF=$IDENT" "INSTKERNNAME=$fresh" \
         ${destination:+"DESTDIR=$destination"}) </dev/null >"$JOB/install" 2>&1 || {
         rm -rf "${BOOT:?}/$fresh"

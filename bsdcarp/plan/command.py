@@ -18,6 +18,11 @@ class Command:
     words: tuple[str | Secret, ...]
 
     @property
+    def lasting(self) -> bool:
+        """Whether it changes what the next start does, and not by a file of the plan: systemctl(1), rc-update(8)."""
+        return self.words[:2] in (("systemctl", "enable"), ("systemctl", "disable")) or self.words[0] == "rc-update"
+
+    @property
     def shell(self) -> str:
         """The command as sh text, passwords included: only for the script that goes to the host."""
         return " ".join(quote(word.reveal() if isinstance(word, Secret) else word) for word in self.words)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from bsdcarp.errors import BsdcarpError
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["environment", "plain", "rcquote", "render"]
 
-_COMPILING = Lock()
 _ESCAPED = str.maketrans({ch: "\\" + ch for ch in '\\$`"'})
 
 
@@ -50,10 +48,7 @@ def environment() -> Environment:
 
 def render(template: str, **context: object) -> str:
     """Render ``templates/TEMPLATE`` with ``context``."""
-    # Twenty threads that plan twenty hosts would compile the same template twenty times.
-    with _COMPILING:
-        compiled = environment().get_template(template)
-    return compiled.render(**context)
+    return environment().get_template(template).render(**context)
 
 
 def plain(template: str) -> str:

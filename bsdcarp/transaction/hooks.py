@@ -26,7 +26,7 @@ _SYSTEMD = """\
 Description=Take back a change that was not confirmed before the restart
 DefaultDependencies=no
 After=local-fs.target systemd-tmpfiles-setup.service
-Before=network-pre.target network.target bsdcarp-carpd.service sysinit.target shutdown.target
+Before=systemd-sysctl.service network-pre.target network.target bsdcarp-carpd.service sysinit.target shutdown.target
 Conflicts=shutdown.target
 
 [Service]

@@ -54,7 +54,8 @@ def transaction_script(plan: Plan, terms: Terms, *, token: str) -> bytes:
     """
     hooks = boot_hooks(plan.init, f"{plan.state}/{terms.name}")
     paths = "".join(f"{hook.path}\n" for hook in hooks)
-    head = [*_where(terms.name, plan.state), f"EARLY={plan.early}"]
+    lasting = quote("\n".join(str(number) for number, c in enumerate(plan.live, 1) if c.command.lasting))
+    head = [*_where(terms.name, plan.state), f"EARLY={plan.early}", f"LASTING={lasting}"]
     undo = [f"undo_{number}" for number in range(1, len(plan.live) + 1)]
     taking_back = [line for name, c in zip(undo, plan.live, strict=True) for line in _function(name, _undo(c.undo))]
     taking_back += _function("plan_restore", (f"restore {quote(c.path)} {_sum_or_absent(c)}" for c in plan.files))

@@ -42,11 +42,17 @@ restore_files() {
     [ -z "$CHANGED" ] || sync
 }
 
+# in_force N: a restart ended everything but what tells the init system what to start.
+in_force() {
+    [ -n "${RESTARTED-}" ] || return 0
+    case $NL$LASTING$NL in *"$NL$1$NL"*) return 0 ;; *) return 1 ;; esac
+}
+
 # unlive FIRST: from the last command that was begun down to FIRST.  The very last may have failed or never run, so
 # that its own undo is not judged; nor is one that a former undo had begun.
 unlive() {
     while [ "$BEGUN" -ge "$1" ]; do
-        if [ ! -f "$HERE/step-unlived-$BEGUN" ]; then
+        if [ ! -f "$HERE/step-unlived-$BEGUN" ] && in_force "$BEGUN"; then
             judged=''
             [ ! -f "$HERE/step-lived-$BEGUN" ] || [ -f "$HERE/step-unlive-$BEGUN" ] || judged=yes
             true >"$HERE/step-unlive-$BEGUN"
@@ -87,9 +93,13 @@ finish() {
     say undone "$1"
 }
 
-take_back() {
+count_begun() {
     BROKEN='' BEGUN=0
     while [ -f "$HERE/step-live-$((BEGUN + 1))" ]; do BEGUN=$((BEGUN + 1)); done
+}
+
+take_back() {
+    count_begun
     unlive $((EARLY + 1))
     restore_files
     [ -z "$CHANGED" ] || plan_restored >/dev/null 2>&1 || BROKEN="$BROKEN restored"
@@ -98,10 +108,16 @@ take_back() {
     finish "$1"
 }
 
-# Nothing is live any more after a restart, so the files are all there is to take back.
+# Nothing is live any more after a restart, so the files are all there is to take back, and on Linux which services
+# the init system starts.
 take_back_at_boot() {
-    BROKEN=''
+    RESTARTED=yes
+    count_begun
+    # Undone once more, a service is as it was; and the list of steps may be short of some after a power loss.
+    for n in $LASTING; do [ "$n" -le "$BEGUN" ] || BEGUN=$n; done
+    unlive $((EARLY + 1))
     restore_files
+    unlive 1
     said="was not confirmed before the restart; the files are as they were"
     [ -z "$BROKEN" ] || said="was not confirmed before the restart, and these could not be taken back:$BROKEN"
     { echo "bsdcarp: $TX $said" >/dev/console; } 2>/dev/null
@@ -114,6 +130,10 @@ take_back_at_boot() {
     # systemd has, too, but begins nothing of it before this ends.
     elif [ -d "$R/run/systemd/system" ]; then
         systemctl daemon-reload
+        # What it starts was decided before a service came back; whoever boots into something else goes on to that.
+        case $(systemctl list-jobs --no-legend 2>/dev/null) in
+            *' multi-user.target '*) systemctl --no-block start multi-user.target ;;
+        esac
     fi
 }
 

@@ -70,16 +70,20 @@ def try_them_all(site: Bench, number: int) -> dict[str, int]:
 
 @pytest.mark.parametrize("number", [4, pytest.param(24, marks=pytest.mark.long)])
 def test_a_killed_operator_leaves_hosts_old_unless_they_were_confirmed(
-    bench: Start, number: int, capsys: pytest.CaptureFixture[str]
+    bench: Start, number: int, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = try_them_all(bench(PAIR), number)
+    record_property("fault points", number)
     with capsys.disabled():
         print(f"\n{number} killed operators: {told['old']} hosts old, {told['new']} new")  # noqa: T201  # counted
 
 
 @pytest.mark.long
-def test_the_same_with_real_sshd(real_bench: Start, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_with_real_sshd(
+    real_bench: Start, record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
+) -> None:
     told = try_them_all(real_bench(PAIR), 16)
+    record_property("fault points", 16)
     with capsys.disabled():
         print(f"\n16 killed operators with a real sshd: {told['old']} hosts old, {told['new']} new")  # noqa: T201
 

@@ -58,6 +58,8 @@ class Saboteur:
         self.directory = directory
         self.path = directory / "shims"
         self.path.mkdir()
+        paths = ("/boot/loader.conf", "/var/db/bsdcarp/record")
+        self.untouched = {path: self.machine.read(path) or "" for path in paths}
         for name in PROGRAMS:
             shim = self.path / name
             shim.write_text(SHIM % {"name": name})
@@ -98,6 +100,8 @@ class Saboteur:
 
     def tidy(self) -> None:
         """Take away what an attempt left, as if there had been none."""
+        for path, text in self.untouched.items():
+            self.machine.tree.write(path, text)
         for directory in self.machine.tree.path("/boot").glob("kernel.CARP*"):
             shutil.rmtree(directory)
         shutil.rmtree(self.machine.tree.path("/var/run/bsdcarp.lock"), ignore_errors=True)
@@ -105,6 +109,8 @@ class Saboteur:
             shutil.rmtree(leftover)
         for name in ("/boot/nextboot.conf", "/var/db/bsdcarp/pending", "/etc/rc.d/bsdcarp_undo"):
             self.machine.tree.path(name).unlink(missing_ok=True)
+        if self.machine.kernel.image.directory != "kernel":
+            self.bench.reboot()
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +199,6 @@ def test_a_new_default_cut_off_anywhere_leaves_a_host_that_boots(saboteur: Sabot
     saboteur.tidy()
     machine = saboteur.machine
     saboteur.run(install())
-    untouched = {path: machine.read(path) for path in ("/boot/loader.conf", "/var/db/bsdcarp/record")}
     saboteur.run(trial())
     saboteur.bench.reboot()
     assert machine.kernel.image.directory == "kernel.CARP"
@@ -201,10 +206,7 @@ def test_a_new_default_cut_off_anywhere_leaves_a_host_that_boots(saboteur: Sabot
     seen = set()
 
     def attempt(before: int) -> bool:
-        for path, text in untouched.items():
-            machine.tree.write(path, text or "")
         saboteur.tidy()
-        saboteur.bench.reboot()
         saboteur.run(install())
         saboteur.run(trial())
         saboteur.bench.reboot()

@@ -93,7 +93,7 @@ def test_the_next_step_follows_the_facts() -> None:
     assert step(replace(sources, build=DONE)) == "install"
     assert step(replace(sources, build=replace(DONE, stamp="3 4"))) == "build"
     for state in ("failed", "interrupted", "running"):
-        assert step(replace(sources, build=Build(state=state))) == "build"  # type: ignore[arg-type]  # its own words
+        assert step(replace(sources, build=Build(state=state))) == "build"
     assert step(sources, carp="static") == "nothing"
     assert step(sources, NextBoot("kernel.old", "absent"), carp="static") == "default"
     assert step(sources, NextBoot("kernel", "static", panics=True), carp="static") == "default"
@@ -153,7 +153,7 @@ def test_a_default_never_keeps_what_loads_the_module(main: list[str], local: lis
     # loader.conf, which may name the new kernel, is the last of them.
     paths = [change.path for change in plan.files if change.path.startswith("/boot/loader.conf")]
     assert "/boot/loader.conf" not in paths[:-1]
-    again = with_files({p: t for p, t in after.items() if t is not None}, "14.2")
+    again = with_files(after, "14.2")
     assert not default_plan("a", again, "kernel.CARP", capabilities(again.release))
 
 

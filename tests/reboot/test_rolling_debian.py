@@ -53,7 +53,6 @@ def test_both_hosts_reboot_and_down_time_and_lost_pings_are_measured(site: Site,
     assert json.loads((tmp_path / "report.json").read_text()) == document
     assert roles(site.cluster) == _SETTLED
     assert holders(site.cluster) == ["web1"]
-    print(document["hosts"], document["vips"], seen.lost, seen.sent)
 
 
 @pytest.mark.long

@@ -270,3 +270,34 @@ def test_a_refusal_for_people_names_host_and_group(bench: Bench, tmp_path: Path)
     unwritable = bench.command("--yes", "--report", str(tmp_path / "no/such/report.json"))
     assert unwritable.returncode == 2
     assert "the report cannot be written" in unwritable.stderr
+
+
+@pytest.mark.long
+def test_without_preempt_the_role_moves_by_time_and_stays_where_it_went(tmp_path: Path) -> None:
+    with bench_of(inventory_text([("freebsd-14.2", "freebsd-12.1")], preempt=0), tmp_path) as bench:
+        bench.settled()
+        rolled = bench.roll("h0a")
+        assert rolled.status == 0, rolled
+        assert "no peer has preempt=1" in only(rolled).drain
+        assert only(rolled).heirs == {}
+        assert bench.lab.machine("h0b").carp_states()["1@em0"] == "MASTER"
+
+
+@pytest.mark.long
+def test_a_preferred_master_that_does_not_take_over_again_is_found(bench: Bench) -> None:
+    machine = bench.lab.machine("h0a")
+
+    def demote() -> None:
+        bench.lab.freebsd("h0a").command(["sysctl", "net.inet.carp.demotion=239"])
+
+    machine.on_up.append(demote)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("bsdcarp.fleet.proof._DEMOTED", 1.0)
+            patch.setattr("bsdcarp.fleet.proof._BOOTING", 1.0)
+            rolled = bench.roll("h0a")
+    finally:
+        machine.on_up.remove(demote)
+        bench.shell("h0a", "sysctl net.inet.carp.demotion=-239")
+    assert (rolled.status, only(rolled).result) == (4, "not verified")
+    assert "h0b is MASTER of vhid 1 (one0) although h0a is preferred" in only(rolled).detail

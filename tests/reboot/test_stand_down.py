@@ -38,7 +38,7 @@ BOTH = ("one0", "two0")
 def test_a_host_that_can_be_demoted_is(system: str) -> None:
     way = way_down(desired_of(system), BOTH, BOTH)
     assert way.give == ("sysctl net.inet.carp.demotion=240",)
-    assert way.take == ("sysctl net.inet.carp.demotion=-240",)
+    assert way.take[0].endswith("|| sysctl net.inet.carp.demotion=-240")
     assert (way.moved, way.left) == (BOTH, ())
 
 
@@ -134,6 +134,25 @@ def test_the_lock_is_held_and_taking_back_gives_it_up(host: Local, way: Way) -> 
     assert take_back(host, standing) == ""
     assert host.log == ["given", "taken"]
     assert not host.lock.exists()
+    assert take_back(host, standing) == ""
+    assert host.log == ["given", "taken"]
+
+
+@pytest.mark.parametrize(("left", "taken"), [("240", ["-240"]), ("480", ["-240"]), ("0", [])])
+def test_a_demotion_that_is_gone_is_not_taken_back_once_more(host: Local, left: str, taken: list[str]) -> None:
+    sysctl = host.root / "bin/sysctl"
+    sysctl.write_text(f"#!/bin/sh\ncase $1 in -n) echo {left} ;; *=-*) echo ${{1#*=}} >>{host.root}/log ;; esac\n")
+    sysctl.chmod(0o755)
+    standing = host.down(way_down(desired_of("freebsd-14.2"), BOTH, BOTH))
+    assert take_back(host, standing) == ""
+    assert host.log == taken
+
+
+def test_what_comes_next_may_take_the_lock_itself(host: Local, way: Way) -> None:
+    standing = stand_down(host, "h0a", way, family="freebsd", window=600, hold=False)
+    assert not host.lock.exists()
+    with pytest.raises(HostRefused, match="held by"):
+        host.down(way)
     assert take_back(host, standing) == ""
     assert host.log == ["given", "taken"]
 

@@ -122,6 +122,23 @@ def test_the_very_first_change_is_taken_back_to_nothing(containers: None, tmp_pa
         eventually(lambda: holders(site.cluster) == [], "nobody has the address")
 
 
+def test_a_restart_brings_back_a_service_that_was_on_its_way_out(site: Site) -> None:
+    """The unit was disabled, its files were gone, and the host was restarted before anybody confirmed."""
+    before = _texts(site)
+    site.write()
+    answer = site.bsdcarp("apply", "--yes", "--confirm", "manual", "--window", str(_WINDOW))
+    assert answer.status in (0, 3), answer
+    host, boots = site.cluster["web1"], site.cluster["web1"].boots
+    assert property_of(host, "LoadState") == "not-found"
+    host.run("systemctl reboot")
+    host.await_boot(boots + 1)
+    assert _texts(site)["web1"] == before["web1"]
+    assert property_of(host, "ActiveState") == "active"
+    assert host.output("systemctl --failed --no-legend; true") == ""
+    eventually(lambda: _texts(site) == before, "web2, too", _WINDOW + 30)
+    eventually(lambda: roles(site.cluster) == _SETTLED, "the group is as before")
+
+
 def test_an_operator_who_is_gone_in_the_middle_leaves_the_hosts_as_they_were(site: Site) -> None:
     before = _texts(site)
     words = [sys.executable, "-m", "bsdcarp", "apply", str(site.path), "--yes", "--window", str(_WINDOW)]
@@ -150,5 +167,5 @@ def test_what_is_final_can_be_rolled_back(site: Site) -> None:
     before = _texts(site)
     site.good("apply", "--yes")
     site.good("rollback", "--yes")
-    assert _texts(site) == before
+    eventually(lambda: _texts(site) == before, "all is as before, and the watchers have seen that it is over", 10)
     eventually(lambda: roles(site.cluster) == _SETTLED, "the group is as before")
