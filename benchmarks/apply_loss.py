@@ -172,7 +172,7 @@ def measured(site: Site, group: Group) -> Seen:
     answer = site.bsdcarp("apply", "--yes")
     seconds = time.monotonic() - started
     if answer.status != 0:
-        print(f"  apply said: {answer}", file=sys.stderr)
+        sys.exit(f"error: nothing can be measured, because apply ended with {answer}")
     settle(site, group)
     time.sleep(1)
     pings = probe.stop()
@@ -252,7 +252,7 @@ def main() -> None:
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     if (reason := why_not()) is not None:
         sys.exit(f"error: {reason}")
-    os.environ.update(LOSS_A="Geheim4711", LOSS_B="Geheim4711-next")
+    os.environ.update(LOSS_A="Geheim4711", LOSS_B="Naechstes4712")
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bsdcarp-loss-")))
         cluster = stack.enter_context(Cluster.start(["web1", "web2", "web3"], directory / "hosts"))

@@ -34,3 +34,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "long" in item.keywords:
             item.add_marker(skip)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many fault points were generated; the property survives xdist, what tests print does not."""
+    reports = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind) if r.when == "call"]
+    points = sum(int(str(value)) for r in reports for name, value in r.user_properties if name == "fault points")
+    if points:
+        terminalreporter.write_line(f"{points} generated fault points")

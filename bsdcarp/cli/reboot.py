@@ -84,6 +84,10 @@ def reboot(
         ):
             fleet.tell = _steps(listener)
             rolled = roll(fleet, start.secrets, order, rolling)
+    for entry in rolled.hosts:
+        if entry.seconds is not None:
+            style = "good" if entry.result == "rebooted" else "warn"
+            to.err.print(f"{entry.host} was back after {entry.seconds:.1f} s", style=style)
     vips = watch.report({entry.host: entry.span for entry in rolled.hosts if entry.seconds is not None})
     raise typer.Exit(_end(rolled, vips, to, report, began))
 

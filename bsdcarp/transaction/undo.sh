@@ -216,7 +216,8 @@ at_boot() {
         settle "$OUTCOME"
     elif [ -z "$VERDICT" ] && [ -f "$HERE/after-reboot" ]; then
         first "$HERE/after-reboot"
-        rm -f "$HERE/after-reboot"
+        # What this boot brings up from files was not brought up by the commands, so their undo is not judged.
+        rm -f "$HERE/after-reboot" "$HERE"/step-lived-*
         /bin/sh "$HERE/undo" armed-at-boot "$FIRST" </dev/null >/dev/null 2>&1 &
     else
         decide undo

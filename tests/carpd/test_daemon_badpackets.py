@@ -130,6 +130,16 @@ def test_adverts_that_were_recorded_and_come_more_often_than_their_sender_speaks
     assert set(found) == {"the same advert of vhid 1 from 192.0.2.50 arrives more than once on eth0"}
 
 
+def test_two_hosts_that_exchange_their_advskews_find_nothing_wrong_once_it_is_done(world: World, host: Host) -> None:
+    """The first has the new value before the other; that one then falls silent, because it is BACKUP."""
+    assert hear(world, host, arrival(advert(advskew=5))) == [
+        "192.0.2.50 advertises vhid 1 on eth0 with the same advbase and advskew as this host"
+    ]
+    assert [line for line in host.lines if "advskew" in line] == []
+    world.pass_time(3)
+    assert host.findings() == []
+
+
 def test_an_advert_that_crossed_a_router_is_found(world: World, host: Host) -> None:
     assert hear(world, host, arrival(advert(), ttl=254)) == [
         "an advert of vhid 1 from 192.0.2.50 crossed a router before it came to eth0"

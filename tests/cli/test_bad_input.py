@@ -127,7 +127,7 @@ def test_unknown_hosts_and_groups_are_usage_errors(tmp_path: Path) -> None:
     assert "did you mean server1?" in done.stderr
     assert run("diff", path, "--group", "zz").returncode == 2
     assert run("diff", path, "--no-such-option").returncode == 2
-    assert run("reboot", path).returncode == 2
+    assert run("reboot", path, "--host", "server2").returncode == 2
 
 
 def test_a_missing_password_names_the_variable_and_nothing_happens(tmp_path: Path) -> None:

@@ -141,6 +141,7 @@ def test_a_second_group_does_not_move_the_first(site: Site) -> None:
     site.good("verify")
 
 
+@long
 def test_a_reboot_is_survived_and_proven(site: Site) -> None:
     host, boots = site.cluster["web1"], site.cluster["web1"].boots
     pings = site.cluster.pings(vips(site.cluster)[0], 0.02)
