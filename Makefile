@@ -39,6 +39,7 @@ unit: $(VENV)/.tested
 bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/fleet.py
 	$(BIN)/python benchmarks/carpd.py
+	$(BIN)/python benchmarks/apply_loss.py
 
 clean:
 	rm -rf $(VENV) $(VENV)-oldest .lab build dist .mypy_cache .pytest_cache .ruff_cache .coverage .coverage.* *.egg-info

@@ -6,7 +6,7 @@
 # stand_down, take_back and welcome is called.
 #
 # What takes the demotion back is written before the demotion is in force.  A reboot resets demotion, failover and
-# interfaces alike, and empties /var/run, so that there is nothing to take back then.
+# interfaces alike, and empties /var/run of files, so that there is nothing to take back then.
 
 R=${BSDCARP_ROOT-}
 PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
@@ -40,6 +40,12 @@ stand_down() {
     trap '' HUP INT TERM PIPE
     [ -d "${LOCK%/*}" ] || mkdir -p "${LOCK%/*}" 2>/dev/null
     for d in "$LOCK" "$R/var/run/bsdcarp.reboot"; do
+        [ -d "$d" ] || continue
+        # A restart empties /var/run of files but not of directories (FreeBSD's rc.d/cleanvar): nobody holds such a lock.
+        if [ ! -s "$d/pid" ] && [ ! -s "$d/owner" ]; then
+            sleep 1
+            [ -s "$d/pid" ] || rm -rf "$d"
+        fi
         [ ! -d "$d" ] || { locked "$d"; return; }
     done
     if ! mkdir "$KEEP" 2>/dev/null; then

@@ -196,6 +196,14 @@ def test_a_lock_whose_process_is_gone_is_still_respected(host: Local, way: Way) 
     assert (host.lock / "owner").exists()
 
 
+@pytest.mark.parametrize("name", ["bsdcarp.lock", "bsdcarp.reboot"])
+def test_a_lock_that_a_restart_emptied_is_nobodys(host: Local, way: Way, name: str) -> None:
+    """FreeBSD's cleanvar takes files away and leaves directories (seen on 12.1 and 9.3)."""
+    host.lock.with_name(name).mkdir()
+    host.down(way)
+    assert host.log == ["given"]
+
+
 def test_after_the_reboot_nothing_is_taken_back(host: Local, way: Way) -> None:
     standing = host.down(way, window=1)
     welcome(host, standing)

@@ -49,6 +49,8 @@ def site(applied: Site) -> Site:
             host.boot()
     applied.good("apply", "--yes")
     assert roles(applied.cluster) == _SETTLED
+    watched = "the watchers have seen that it is over"
+    eventually(lambda: not any("undo armed" in text for text in _texts(applied).values()), watched)
     applied.write(_old(applied), _new(applied))
     return applied
 
