@@ -6,7 +6,6 @@ target, like everything that needs no host, works without it.
 
 from __future__ import annotations
 
-import bsdcarp.ssh.lean  # noqa: F401  # before anything else imports paramiko
 from bsdcarp.ssh.become import Become
 from bsdcarp.ssh.result import Result, RunFailed
 from bsdcarp.ssh.session import Session, connect
