@@ -33,9 +33,8 @@ types: $(VENV)/.tested
 	$(BIN)/mypy tests/systemd/conftest.py
 	$(BIN)/mypy tests/kernel/conftest.py
 
-# Most tests wait for elections and reboots, so more of them run at a time than there are cores.
 unit: $(VENV)/.tested
-	$(BIN)/pytest -n 4 --dist loadscope --cov --cov-report=term
+	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term
 
 bench: $(VENV)/.tested
 	$(BIN)/python benchmarks/fleet.py
