@@ -11,7 +11,6 @@ from ipaddress import IPv4Address, ip_address
 from typing import TYPE_CHECKING
 
 from bsdcarp.lab.commands.sysctl import SysctlRun
-from bsdcarp.lab.early import clean_var, wants_another_boot
 from bsdcarp.lab.host import Stopped
 from bsdcarp.lab.kernconf import parse_kernel_file
 from bsdcarp.lab.kernel import Kernel
@@ -76,11 +75,6 @@ def boot(machine: Machine) -> None:
             machine.print_console(message)
         machine.print_console(_SINGLE_USER)
         raise Stopped("hung")
-    clean_var(machine)
-    if wants_another_boot(machine):
-        machine.print_console("Rebooting...")
-        boot(machine)
-        return
     _run_rc(machine, kernel, rc)
 
 

@@ -120,7 +120,7 @@ take_back_at_boot() {
     unlive 1
     said="was not confirmed before the restart; the files are as they were"
     [ -z "$BROKEN" ] || said="was not confirmed before the restart, and these could not be taken back:$BROKEN"
-    [ ! -c "$R/dev/console" ] || { echo "bsdcarp: $TX $said" >"$R/dev/console"; } 2>/dev/null
+    { echo "bsdcarp: $TX $said" >/dev/console; } 2>/dev/null
     finish "the host was restarted before it was confirmed"
     # Without its outcome on the disk it would be done again at every start.
     [ -n "$CHANGED" ] && [ -s "$HERE/outcome" ] || return 0

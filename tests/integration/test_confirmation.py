@@ -146,21 +146,3 @@ def test_twenty_transactions_are_kept_and_the_oldest_goes(bench: Start) -> None:
     assert len(kept) == 20
     assert kept[0] == "tx-20250101-000007-aaaaaa"
     assert site.transactions("b") == kept[-2:]
-
-
-def test_a_restart_in_the_window_takes_the_change_back_before_the_network_is_set_up(bench: Start) -> None:
-    site = bench(PAIR)
-    site.run("apply", "--yes", "--json", status=0)
-    before = {host: site.files(host) for host in HOSTS}
-    site.rewrite("10.1.0.1/24]", "10.1.0.1/24, 10.1.0.9/24]")
-    site.run("apply", "--yes", "--confirm", "manual", "--window", "600", "--json", status=0)
-    assert "10.1.0.9" in site.file("a", "/etc/rc.conf").read_text()
-    machine = site.lab.machine("a")
-    machine.power_off()
-    machine.boot()
-    assert site.files("a") == before["a"]
-    assert "10.1.0.9" not in site.live("a", "ifconfig")
-    past = site.run("pending", "--json").document["hosts"]["a"]["transactions"]
-    assert past[-1]["outcome"] == "undone the host was restarted before it was confirmed"
-    site.run("rollback", "--yes", "--host", "b", "--json", status=0)
-    assert {host: site.files(host) for host in HOSTS} == before
