@@ -68,7 +68,6 @@ def connect(target: SshTarget) -> Session:
 
     Raises ``SshError`` for whatever stands in the way.  No password is ever used to log in.
     """
-    import bsdcarp.ssh.lean  # noqa: F401  # before anything else imports paramiko
     from bsdcarp.ssh.dial import dial, translated
     from bsdcarp.ssh.login import log_in
     from bsdcarp.ssh.transport import handshake
