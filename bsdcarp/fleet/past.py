@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets as randomness
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bsdcarp.errors import BsdcarpError, PlanError
@@ -64,27 +64,40 @@ def plan_rollback(fleet: Fleet, memories: Mapping[str, Memory], to: str = "") ->
 
     Without a name it is the newest that any of these hosts keeps.  Raises ``PlanError`` when no host has it.
     """
-    lasting = {name: [past.name for past in memory.history.past if past.lasting] for name, memory in memories.items()}
-    names = sorted({name for kept in lasting.values() for name in kept})
+    kept = [[past.name for past in memory.history.past if past.lasting] for memory in memories.values()]
+    names = {name for there in kept for name in there}
     if not names or (to and to not in names):
+        newest = sorted({name for there in kept for name in there[-3:]})[-3:]
         raise PlanError(
             f"no transaction {printable(to)} that could be taken back" if to else "no transaction is recorded",
-            remedy=f"the newest are {', '.join(names[-3:])}" if names else "there is nothing to go back to",
+            remedy=f"the newest are {', '.join(newest)}" if names else "there is nothing to go back to",
         )
-    first = to or names[-1]
+    wanted = _since(to or max(there[-1] for there in kept if there), kept)
     plans: dict[str, HostPlan] = {}
 
     def one(memory: Memory) -> None:
-        plans[memory.host] = _plan(fleet, memory, first)
+        plans[memory.host] = _plan(fleet, memory, wanted)
 
     fleet.each(one, memories.values())
     return {name: plans[name] for name in memories}
 
 
-def _plan(fleet: Fleet, memory: Memory, first: str) -> HostPlan:
+def _since(first: str, kept: Sequence[Sequence[str]]) -> set[str]:
+    """Return the names of the transactions from ``first`` on, given those of every host in the order they ran there.
+
+    A host that has ``first`` knows what came after it.  Of what only others have, the names tell, which hold the
+    clocks of those who made them.
+    """
+    hosts = [there for there in kept if first in there]
+    earlier = {name for there in hosts for name in there[: there.index(first)]}
+    later = {name for there in hosts for name in there[there.index(first) :]}
+    return later | {name for there in kept for name in there if name > first and name not in earlier}
+
+
+def _plan(fleet: Fleet, memory: Memory, wanted: set[str]) -> HostPlan:
     if memory.snapshot is None or memory.error:
         return HostPlan(memory.host, memory.snapshot, error=memory.error)
-    later = [past for past in reversed(memory.history.past) if past.lasting and past.name >= first]
+    later = [past for past in reversed(memory.history.past) if past.lasting and past.name in wanted]
     if not later:
         return HostPlan(memory.host, memory.snapshot)
     try:

@@ -20,7 +20,7 @@ _RECONNECT = 20
 
 
 def new_terms(*, steal: bool = False) -> Terms:
-    """Return the terms of one more apply: a name that sorts by time, and a claim nobody can guess.
+    """Return the terms of one more apply: a name that tells its time, and a claim nobody can guess.
 
     All of its hosts share them, so that going back to before it, or confirming it, means the same on each.
     """

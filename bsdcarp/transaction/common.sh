@@ -116,14 +116,25 @@ finalize() {
     retire
 }
 
-# KEEP transactions are kept; a pattern lists their names in order of time, which is the time of whoever made them.
+# number DIRECTORY: which one it was on this host, as NUMBER.  Names hold the clocks of those who made them, and clocks
+# disagree; what was made before there were numbers has 0.
+number() {
+    first "$1/number"
+    case $FIRST in '' | *[!0-9]*) NUMBER=0 ;; *) NUMBER=$FIRST ;; esac
+}
+
+# KEEP transactions are kept; the oldest go.
 retire() {
     set -- "$R$STATE"/tx-*
     surplus=$(($# - KEEP))
-    for f in "$@"; do
-        [ "$surplus" -gt 0 ] || break
-        [ "$f" != "$HERE" ] || continue
-        rm -rf "$f"
+    while [ "$surplus" -gt 0 ]; do
+        oldest='' least=''
+        for f in "$@"; do
+            [ -d "$f" ] && [ "$f" != "$HERE" ] || continue
+            number "$f"
+            if [ -z "$least" ] || [ "$NUMBER" -lt "$least" ]; then oldest=$f least=$NUMBER; fi
+        done
+        [ -n "$oldest" ] && rm -rf "$oldest" 2>/dev/null || break
         surplus=$((surplus - 1))
     done
 }

@@ -51,7 +51,7 @@ def history_script(state: str, *, token: str) -> bytes:
 def read_history(answer: bytes, token: str, *, host: str) -> History:
     """Read the report of ``history_script``.  Raises ``RemoteError`` when it ends early or makes no sense."""
     pieces = answer.decode("utf-8", "surrogateescape").split(f"\n{token} ")[1:]
-    pending, past, whole = "", [], False
+    pending, numbered, whole = "", list[tuple[int, Past]](), False
     for piece in pieces:
         head, _, body = piece.partition("\n")
         word, _, rest = head.partition(" ")
@@ -59,15 +59,17 @@ def read_history(answer: bytes, token: str, *, host: str) -> History:
             case "pending":
                 pending = rest.strip()
             case "transaction":
-                name, _, outcome = rest.strip().partition(" ")
-                past.append(Past(name, printable(outcome), read_recorded(body, host=host)))
+                number, name, outcome = (*rest.strip().split(" ", 2), "", "")[:3]
+                order = int(number) if number.isdecimal() else 0
+                numbered.append((order, Past(name, printable(outcome), read_recorded(body, host=host))))
             case "end":
                 whole = True
             case _:
                 pass
     if not whole:
         raise RemoteError("the list of transactions is incomplete", place=host, remedy="try again")
-    return History(pending, tuple(past))
+    # Of equal numbers, which only hosts have that never gave any, the names decide.
+    return History(pending, tuple(past for _, past in sorted(numbered, key=lambda entry: (entry[0], entry[1].name))))
 
 
 def kept_paths(state: str, taken_back: Iterable[Past]) -> list[str]:

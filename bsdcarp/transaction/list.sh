@@ -9,7 +9,8 @@ list() {
         [ -f "$d/plan" ] || continue
         HERE=$d
         decided
-        say transaction "${d##*/} ${OUTCOME:-under way}"
+        number "$d"
+        say transaction "$NUMBER ${d##*/} ${OUTCOME:-under way}"
         cat "$d/plan"
     done
     say end

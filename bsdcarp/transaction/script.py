@@ -27,7 +27,7 @@ class Terms:
     """What one run of a transaction is called, who runs it, and on which terms it becomes final."""
 
     name: str
-    """``tx-`` and letters, digits and hyphens; names sort by time."""
+    """``tx-`` and letters, digits and hyphens; each host numbers them in the order of their arrival."""
     owner: str
     """One line that tells a second operator who is at work."""
     claim: str

@@ -99,10 +99,12 @@ acquire() {
     bury
 }
 
-# bury: goes away what transactions left that died before they were armed.
+# bury: goes away what transactions left that died before they were armed; COUNT is the number of the newest that stays.
 bury() {
-    dead=''
+    dead='' COUNT=0
     for d in "$R$STATE"/tx-*; do
+        number "$d"
+        [ "$NUMBER" -le "$COUNT" ] || COUNT=$NUMBER
         [ ! -f "$d/outcome" ] && [ -d "$d" ] || continue
         HERE=$d
         decided
@@ -306,6 +308,7 @@ arm() {
     leavings=$STAGES
     for f in $HOOKS; do leavings=$leavings$R$f$NL; done
     put "$HERE/leavings" "${leavings%"$NL"}" && put "$HERE/token" "$TOKEN" && put "$HERE/owner" "$OWNER" &&
+        put "$HERE/number" "$((COUNT + 1))" &&
         put "$HERE/plan" "$PLAN" && { [ -z "$REBOOT_WINDOW" ] || put "$HERE/after-reboot" "$REBOOT_WINDOW"; } &&
         put "$HERE/undo" "$UNDO" ||
         refuse "cannot write ${HERE#"$R"}: disk full"

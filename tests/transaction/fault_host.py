@@ -223,7 +223,11 @@ class FaultHost:
             os.close(writing)
             if cut:
                 self._arm(cut, sh.pid)
-            said, errors = sh.communicate(script, timeout=60)
+            try:
+                said, errors = sh.communicate(script, timeout=60)
+            except subprocess.TimeoutExpired:
+                os.killpg(sh.pid, signal.SIGKILL)
+                raise
             if cut:
                 # What has ended must not be killed any more: its number may be somebody else's by now.
                 with self.plan_file.open("r+b") as file:

@@ -151,10 +151,17 @@ def test_a_link_to_nowhere_and_the_removal_of_a_link_are_refused(host: FaultHost
 # --- two at the same time ------------------------------------------------------------------------------------------
 
 
+def racing(base: Path) -> FaultHost:
+    """A host whose clock goes on for the second that a lock without an owner is waited for, and for nothing else."""
+    host = FaultHost(Path(tempfile.mkdtemp(dir=base)))
+    prepare(host, small_plan())
+    host.tool("sleep", f'[ "$1" != 1 ] || exec /bin/sleep 1; read x <"{host.base}/clock" || :')
+    return host
+
+
 def test_of_two_at_the_same_time_exactly_one_goes(tmp_path: Path) -> None:
     for _ in range(6):
-        host = FaultHost(Path(tempfile.mkdtemp(dir=tmp_path)))
-        prepare(host, small_plan())
+        host = racing(tmp_path)
         with ThreadPoolExecutor(2) as pool:
             runs = [pool.submit(host.apply, small_plan(), name=name) for name in (NAME, OTHER)]
             outcomes = [run.result() for run in runs]
@@ -167,8 +174,7 @@ def test_of_two_at_the_same_time_exactly_one_goes(tmp_path: Path) -> None:
 
 def test_with_stolen_locks_too_at_most_one_goes(tmp_path: Path) -> None:
     for _ in range(6):
-        host = FaultHost(Path(tempfile.mkdtemp(dir=tmp_path)))
-        prepare(host, small_plan())
+        host = racing(tmp_path)
         old = host.picture()
         with ThreadPoolExecutor(2) as pool:
             runs = [pool.submit(host.apply, small_plan(), name=name, steal=True) for name in (NAME, OTHER)]

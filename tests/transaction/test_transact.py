@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from bsdcarp.errors import TextFileError
 from bsdcarp.model import Secret
-from bsdcarp.plan import FileChange, LiveChange, Plan
+from bsdcarp.plan import FREEBSD_STATE, FileChange, LiveChange, Plan
 from bsdcarp.plan.command import command
 from bsdcarp.snapshot.cksum import cksum
 from bsdcarp.transaction import (
@@ -26,6 +27,7 @@ from bsdcarp.transaction import (
     read_outcome,
     transaction_script,
 )
+from bsdcarp.transaction.history import history_script, read_history
 
 TOKEN = "feedfacefeedface"
 NAME = "tx-20261122-120000-feedfa"
@@ -147,6 +149,35 @@ def test_twenty_transactions_are_kept(tree: Tree) -> None:
     assert len(kept) == 20
     assert NAME in kept
     assert "tx-20250101-000000-aaaaaa" not in kept
+
+
+def test_the_host_numbers_transactions_so_that_clocks_need_not_agree(tree: Tree) -> None:
+    names = ["tx-20261122-120000-ffffff", "tx-20261122-120000-000000", "tx-20200101-000000-aaaaaa"]
+    for number, name in enumerate(names):
+        change = FileChange(f"/etc/{number}", None, "x\n")
+        assert tree.run(Plan("h", (change,)), terms=replace(TERMS, name=name)).good
+    listed = subprocess.run(
+        ["/bin/sh", "-s"],
+        input=history_script(FREEBSD_STATE, token=TOKEN),
+        env=tree.environment(),
+        capture_output=True,
+        check=True,
+        timeout=30,
+    )
+    assert [past.name for past in read_history(listed.stdout, TOKEN, host="h").past] == names
+
+
+def test_the_oldest_goes_by_its_number_not_by_its_name(tree: Tree) -> None:
+    for number in range(20):
+        past = tree.root / f"var/db/bsdcarp/tx-20250101-{99 - number:06}-aaaaaa"
+        past.mkdir(parents=True)
+        (past / "outcome").write_text("confirmed\n")
+        (past / "number").write_text(f"{number + 1}\n")
+    assert tree.run(Plan("h", (FileChange("/etc/new", None, "x\n"),))).good
+    kept = sorted(p.name for p in (tree.root / "var/db/bsdcarp").iterdir())
+    assert len(kept) == 20
+    assert "tx-20250101-000099-aaaaaa" not in kept
+    assert (tree.root / "var/db/bsdcarp" / NAME / "number").read_text() == "21\n"
 
 
 def test_a_symbolic_link_stays_one(tree: Tree) -> None:

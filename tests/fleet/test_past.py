@@ -1,0 +1,19 @@
+"""What comes after a transaction is known by the hosts that have it; where they have not, its name tells."""
+
+from __future__ import annotations
+
+from bsdcarp.fleet.past import _since
+
+FIRST, SECOND, BEHIND = "tx-20261122-120000-aaaaaa", "tx-20261122-120500-bbbbbb", "tx-20261122-115900-cccccc"
+"""BEHIND came last, from an operator whose clock is a minute behind."""
+
+
+def test_the_order_on_the_host_counts_and_not_the_clocks_in_the_names() -> None:
+    assert _since(SECOND, [[FIRST, SECOND, BEHIND]]) == {SECOND, BEHIND}
+    assert _since(BEHIND, [[FIRST, SECOND, BEHIND]]) == {BEHIND}
+
+
+def test_a_host_without_it_goes_by_what_the_others_know_and_by_the_names_otherwise() -> None:
+    assert _since(FIRST, [[FIRST, BEHIND], [BEHIND, SECOND]]) == {FIRST, BEHIND, SECOND}
+    assert _since(FIRST, [[FIRST], [BEHIND, SECOND]]) == {FIRST, SECOND}
+    assert _since(BEHIND, [[FIRST, BEHIND], [FIRST]]) == {BEHIND}
