@@ -37,7 +37,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """
     limit = item.get_closest_marker("timeout")
     seconds = limit.args[0] if limit and limit.args else float(item.config.getini("timeout"))
-    faulthandler.dump_traceback_later(seconds + 60, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(seconds + 60, exit=True, file=2)
     try:
         return (yield)
     finally:
