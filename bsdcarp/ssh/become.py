@@ -5,7 +5,7 @@ sh: no ``$``, ``!``, ``2>&1`` or backquote outside what only /bin/sh sees, and r
 The script never is an argument.
 
 ==========================  =============================================================================
-none                        ``/bin/sh -s``
+none                        ``exec /bin/sh -s``, which spares the login shell's process
 sudo, doas                  ``sudo -n /bin/sh -s``, ``doas -n /bin/sh -s``
 sudo with a password        ``sudo -S``; the password goes to its prompt and nowhere else: where sudo does not ask
                             (NOPASSWD, or it remembers), the shell's ready mark comes instead and it is not sent
@@ -80,7 +80,7 @@ class Invocation:
         """The exec string."""
         match self.become.method:
             case "none":
-                return "/bin/sh -s"
+                return "exec /bin/sh -s"
             case "sudo" if self.waits:
                 # The shell says that it is there before it reads anything, so the password cannot end up in it.
                 return f"sudo -S -p {self.prompt} /bin/sh -c 'echo; echo {self.mark}; exec /bin/sh -s'"

@@ -1,24 +1,47 @@
-"""The byte stream under a hop: TCP, a ProxyCommand, or a channel through the hop before."""
+"""The byte stream under a hop: TCP, a ProxyCommand, or a channel through the hop before.
+
+A host that is dialled starts its sshd while paramiko, which takes a while, is imported here; so it is not imported
+before it is needed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import socket
 from collections.abc import Iterator
-
-import paramiko
+from typing import TYPE_CHECKING
 
 from bsdcarp.errors import SshError
 from bsdcarp.ssh.proxy import Proxy
 from bsdcarp.ssh.target import SshTarget
-from bsdcarp.ssh.transport import PromptSocket, Transport
 
-__all__ = ["dial", "translated"]
+if TYPE_CHECKING:
+    import paramiko
+
+    from bsdcarp.ssh.transport import Transport
+
+__all__ = ["PromptSocket", "dial", "translated"]
 
 _REFUSALS = {
     1: ("forbids forwarding to", "set 'AllowTcpForwarding yes' and PermitOpen in its sshd_config"),
     2: ("cannot reach", "check the address as that host sees it"),
 }
+
+
+class PromptSocket(socket.socket):
+    """A TCP socket that acknowledges at once what it reads, where the system can be told to (Linux).
+
+    sshd sends two small packets in a row after the login and has Nagle's algorithm on until the first command runs,
+    so a delayed acknowledgement costs 40 ms a connection.
+    """
+
+    def recv(self, size: int, flags: int = 0, /) -> bytes:
+        data = super().recv(size, flags)
+        quick: int | None = getattr(socket, "TCP_QUICKACK", None)
+        if quick is not None:
+            with contextlib.suppress(OSError):
+                self.setsockopt(socket.IPPROTO_TCP, quick, 1)
+        return data
 
 
 def dial(
@@ -65,6 +88,8 @@ def _tcp(hop: SshTarget) -> socket.socket:
 
 
 def _forwarded(hop: SshTarget, through: Transport) -> paramiko.Channel:
+    import paramiko
+
     try:
         return through.open_channel(
             "direct-tcpip", (hop.hostname, hop.port), ("127.0.0.1", 0), timeout=hop.connect_timeout
@@ -98,7 +123,11 @@ def translated(hop: SshTarget, target: SshTarget) -> Iterator[list[Proxy]]:
         if hop is not target:
             error.place = f"{target.name}, jump host {error.place}"
         raise
-    except (paramiko.SSHException, EOFError, OSError) as error:
+    except Exception as error:
+        import paramiko
+
+        if not isinstance(error, paramiko.SSHException | EOFError | OSError):
+            raise
         raise SshError(
             f"the connection to {hop.endpoint} failed: {error}", place=target.name, remedy="try ssh -v to it"
         ) from error

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bsdcarp.ssh.become import Become
+from bsdcarp.ssh.lean import import_paramiko
 from bsdcarp.ssh.result import Result, RunFailed
 from bsdcarp.ssh.target import SshTarget
 
@@ -69,14 +70,19 @@ def connect(target: SshTarget) -> Session:
     Raises ``SshError`` for whatever stands in the way.  No password is ever used to log in.
     """
     from bsdcarp.ssh.dial import dial, translated
-    from bsdcarp.ssh.login import log_in
-    from bsdcarp.ssh.transport import handshake
 
     with contextlib.ExitStack() as stack:
 
         def reach(hop: SshTarget, through: Transport | None) -> Transport:
             with translated(hop, target) as proxies, _gates[hop.endpoint]:
-                transport = handshake(dial(hop, through, stack, proxies), hop)
+                stream = dial(hop, through, stack, proxies)
+                stack.callback(stream.close)
+                # sshd starts at the other end meanwhile.
+                import_paramiko()
+                from bsdcarp.ssh.login import log_in
+                from bsdcarp.ssh.transport import handshake
+
+                transport = handshake(stream, hop)
                 stack.callback(transport.shut)
                 log_in(transport, hop)
                 return transport

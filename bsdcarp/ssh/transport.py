@@ -21,28 +21,12 @@ from bsdcarp.ssh.algorithms import Algorithms, Offer, advice, allowed
 from bsdcarp.ssh.hostkeys import acquaintance
 from bsdcarp.ssh.target import SshTarget
 
-__all__ = ["PromptSocket", "Transport", "handshake"]
+__all__ = ["Transport", "handshake"]
 
 # Without this, logging's last resort prints paramiko's tracebacks to standard error next to our one line.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _JOIN_SECONDS = 2.0
-
-
-class PromptSocket(socket.socket):
-    """A TCP socket that acknowledges at once what it reads, where the system can be told to (Linux).
-
-    sshd sends two small packets in a row after the login and has Nagle's algorithm on until the first command runs,
-    so a delayed acknowledgement costs 40 ms a connection.
-    """
-
-    def recv(self, size: int, flags: int = 0, /) -> bytes:
-        data = super().recv(size, flags)
-        quick: int | None = getattr(socket, "TCP_QUICKACK", None)
-        if quick is not None:
-            with contextlib.suppress(OSError):
-                self.setsockopt(socket.IPPROTO_TCP, quick, 1)
-        return data
 
 
 class _Packetizer(paramiko.packet.Packetizer):

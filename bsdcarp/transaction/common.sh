@@ -106,11 +106,12 @@ settle() {
 }
 
 # finalize: nothing is final that a power loss could still take away, and nobody hears of it before that is so, too.
-# Fails when something else was decided before.
+# FINAL lists files that are not known to be on the disk yet.  Fails when something else was decided before.
 finalize() {
     [ "$SYSTEM" = freebsd ] || sync
     decide confirm || [ -f "$HERE/verdict-confirm" ] || return 1
-    fsync "$HERE/verdict-confirm" 2>/dev/null || sync
+    # shellcheck disable=SC2086  # what was not on the disk before is a list
+    fsync ${FINAL-} "$HERE/verdict-confirm" 2>/dev/null || sync
     at_work || :
     settle confirmed
     retire

@@ -305,6 +305,8 @@ undo_all() {
 # The undo is ready before anything is changed.  Where nothing better is there, a process that ignores the end of the
 # session will do: sshd leaves such ones alone.
 arm() {
+    # Without a window nothing is left for a restart to do.
+    [ "$WINDOW" -gt 0 ] || HOOKS=''
     leavings=$STAGES
     for f in $HOOKS; do leavings=$leavings$R$f$NL; done
     put "$HERE/leavings" "${leavings%"$NL"}" && put "$HERE/token" "$TOKEN" && put "$HERE/owner" "$OWNER" &&
@@ -408,10 +410,10 @@ transact() {
     plan_commit
     plan_live
     plan_undrain_after
-    landed
+    # Without a window nobody is waited for.
+    [ "$WINDOW" -eq 0 ] || landed
     going
     note "done"
-    # Without a window nobody is waited for.
     [ "$WINDOW" -gt 0 ] || finalize
     release
     say "done"

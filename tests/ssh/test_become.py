@@ -40,7 +40,7 @@ def invocation(become: Become, script: bytes = b"id\n") -> Invocation:
 
 def test_exec_strings_without_a_password_are_the_plain_ones() -> None:
     assert [invocation(become).command for become in ALL[:3]] == [
-        "/bin/sh -s",
+        "exec /bin/sh -s",
         "sudo -n /bin/sh -s",
         "doas -n /bin/sh -s",
     ]
@@ -56,7 +56,7 @@ def test_exec_strings_have_nothing_that_csh_reads_otherwise(become: Become) -> N
 
 
 def test_a_password_for_no_method_is_not_used() -> None:
-    assert invocation(Become("none", PASSWORD)).command == "/bin/sh -s"
+    assert invocation(Become("none", PASSWORD)).command == "exec /bin/sh -s"
     assert not invocation(Become("none", PASSWORD)).waits
 
 
