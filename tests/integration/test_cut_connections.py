@@ -68,7 +68,7 @@ class Course:
         return self.site.state("a")
 
     def points(self, number: int) -> Iterator[Cut]:
-        """Cuts all over the two connections of one apply."""
+        """Cuts all over the two connections of one apply, and one at its last byte, when all has been said."""
         assert self.apply(20).result == "changed"
         lengths = [dict(counts) for counts in self.tap.counted]
         assert len(lengths) == 2, "an apply confirms over a new connection, and needs no third"
@@ -79,6 +79,7 @@ class Course:
                 length = counts[direction]
                 for part in range(share):
                     yield Cut(connection, direction, int(length * (part + dice.random()) / share))
+        yield Cut(len(lengths) - 1, "down", lengths[-1]["down"] - 1)
 
 
 def prepare(site: Bench, tap: Wiretap, config: Path) -> Course:
