@@ -29,6 +29,9 @@ def reboot(
         float, typer.Option("--deadline", metavar="SECONDS", min=1, help="When to give up waiting for a host.")
     ] = 300.0,
     force: Annotated[bool, typer.Option("--force", help="Also a host that would not come up as it is now.")] = False,
+    outage: Annotated[
+        bool, typer.Option("--outage", help="Also where a group is served by nobody else meanwhile.")
+    ] = False,
     kernel: Annotated[
         bool, typer.Option("--kernel", help="Boot the kernel that was built, where the inventory asks for one.")
     ] = False,
@@ -60,7 +63,7 @@ def reboot(
 
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
-    rolling = Rolling(deadline=deadline, force=force, parallel=parallel, kernel=kernel)
+    rolling = Rolling(deadline=deadline, force=force, outage=outage, parallel=parallel, kernel=kernel)
     options = Options(ssh_config=ssh_config, accept_new=accept_new)
     began = time.time()
     if report is not None:

@@ -51,6 +51,8 @@ class Rolling:
     """Seconds that a host may take to come back."""
     force: bool = False
     """Reboot also what would not come up as it is now."""
+    outage: bool = False
+    """Reboot also where nobody else serves a group meanwhile."""
     parallel: int = 1
     """Units of hosts that share no group, at work at the same time."""
     kernel: bool = False
@@ -151,8 +153,9 @@ def _objection(now: Situation, host: str, rolling: Rolling) -> HostReboot | None
         look = now.looks[name].snapshot
         if look and (waiting := "".join(map(look.text, PENDING_PATHS)).strip()):
             return HostReboot(host, "refused", f"on {name} {waiting} waits: bsdcarp confirm, or bsdcarp rollback")
-    if bereft := now.bereft(host):
-        return HostReboot(host, "refused", f"{'; '.join(bereft)} (make another member healthy first)")
+    if not rolling.outage and (bereft := now.bereft(host)):
+        remedy = "make another member healthy first, or accept with --outage that nobody serves it meanwhile"
+        return HostReboot(host, "refused", f"{'; '.join(bereft)} ({remedy})")
     boot = now.judge([host], boot=True)
     if boot.failed and not rolling.force:
         first = next(f for f in boot.findings if f.severity is Severity.ERROR)

@@ -91,6 +91,22 @@ def test_a_host_whose_peer_is_down_is_not_touched(bench: Bench) -> None:
     assert bench.lab.machine("h0a").generation == boots
 
 
+def test_the_only_member_of_a_group_reboots_when_the_outage_is_accepted(tmp_path: Path) -> None:
+    whole = inventory_text([("freebsd-14.2", "freebsd-14.2")])
+    alone = whole.replace("members: [h0a, h0b]", "members: [h0a]").replace("members: [h0b, h0a]", "members: [h0b]")
+    assert alone != whole
+    with bench_of(alone, tmp_path) as bench:
+        bench.settled()
+        refused = bench.command("--yes", "--host", "h0a")
+        assert refused.returncode == 1
+        assert "one0 has no other member" in refused.stdout
+        assert "--outage" in refused.stdout
+        boots = bench.lab.machine("h0a").generation
+        done = bench.command("--yes", "--host", "h0a", "--outage")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert bench.lab.machine("h0a").generation == boots + 1
+
+
 @pytest.mark.long
 def test_a_peer_that_is_demoted_or_does_not_carry_the_group_is_not_healthy(bench: Bench) -> None:
     bench.shell("h0a", "sysctl net.inet.carp.demotion=240")
