@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bsdcarp.fleet.course import HostPlan
 from bsdcarp.fleet.hosts import Fleet
+from bsdcarp.fleet.interrupts import noted_interrupts
 from bsdcarp.fleet.order import units
 from bsdcarp.fleet.policy import Policy
 from bsdcarp.fleet.results import Row
@@ -60,13 +62,12 @@ def apply_plans(
 
     every = units(fleet.inventory, plans)
     canary = [unit for unit in every if any(plans[name].plan for name in unit)][:1] if policy.canary else []
-    # Not here, where an interrupt would end it in the middle, and with it the units that need it.
-    threading.Thread(target=_import_judging).start()
-    try:
+    # The interpreter must not end, nor this go on, while a unit is between its change and its confirmation.
+    with noted_interrupts(fleet.stop), contextlib.suppress(KeyboardInterrupt):
+        # Not here, where the units that need it would wait for it.
+        threading.Thread(target=_import_judging).start()
         fleet.each(one_unit, canary)
         fleet.each(one_unit, [unit for unit in every if unit not in canary])
-    except KeyboardInterrupt:
-        pass
     rows = {name: row for run in runs for name, row in run.rows.items()}
     findings = tuple(dict.fromkeys(finding for run in runs for finding in run.judgement.findings))
     return Applied(

@@ -6,13 +6,14 @@ import contextlib
 import secrets as randomness
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from bsdcarp.errors import BsdcarpError, HostRefused, SshError
+from bsdcarp.fleet.interrupts import noted_interrupts
 from bsdcarp.fleet.progress import Event, Listener, silent
 from bsdcarp.inventory.secrets import resolve
 from bsdcarp.model import Host, Inventory
@@ -71,7 +72,7 @@ class Fleet:
         self.options = options or Options()
         self.tell = listener
         self._lines = {name: _Line() for name in inventory.hosts}
-        self._stopping = threading.Event()
+        self._stopping = False
 
     def __enter__(self) -> Self:
         return self
@@ -91,33 +92,37 @@ class Fleet:
 
     def stop(self) -> None:
         """Begin nothing new; what runs on a host is left to finish."""
-        self._stopping.set()
+        self._stopping = True
 
     @property
     def stopping(self) -> bool:
         """Whether ``stop`` was called."""
-        return self._stopping.is_set()
+        return self._stopping
 
     def each(
         self, work: Callable[[T], None], items: Iterable[T], *, meanwhile: Callable[[], object] | None = None
     ) -> None:
         """Run ``work`` on every item, at most ``parallel`` at a time, and ``meanwhile`` once beside them.
 
-        An interrupt stops what has not begun, waits for what has, and is raised again.
+        An interrupt stops what has not begun, waits for what has, and is raised then.
         """
-        pool = ThreadPoolExecutor(self.options.parallel, thread_name_prefix="host")
-        futures: list[Future[None]] = [pool.submit(work, item) for item in items]
-        try:
-            if meanwhile:
-                meanwhile()
-            wait(futures)
-        except BaseException:
-            self.stop()
-            for future in futures:
-                future.cancel()
-            raise
-        finally:
-            pool.shutdown()
+        with noted_interrupts(self.stop) as interrupts:
+
+            def unless_interrupted(item: T) -> None:
+                if not interrupts.came:
+                    work(item)
+
+            with ThreadPoolExecutor(self.options.parallel, thread_name_prefix="host") as pool:
+                futures: list[Future[None]] = [pool.submit(unless_interrupted, item) for item in items]
+                try:
+                    if meanwhile:
+                        meanwhile()
+                except BaseException:
+                    self.stop()
+                    pool.shutdown(cancel_futures=True)
+                    raise
+        if interrupts.came:
+            raise KeyboardInterrupt
         for future in futures:
             future.result()
 

@@ -280,6 +280,8 @@ def watch_build(fleet: Fleet, host: str, *, pause: float = 2.0) -> KernelResult:
         match build.state:
             case "running":
                 fleet.tell(Event(host, "waiting", f"building: {progress_of(build)}"))
+                if fleet.stopping:
+                    return KernelResult(Row(host, "building", "it goes on; `bsdcarp kernel build` shows how far it is"))
             case "done":
                 fleet.tell(Event(host, "done"))
                 return KernelResult(Row(host, "built", "`bsdcarp kernel install` installs and tries it"))

@@ -9,13 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bsdcarp.errors import BsdcarpError, RemoteError, SshError
 from bsdcarp.fleet.health import Situation, neighbours, observe
 from bsdcarp.fleet.hosts import Fleet
+from bsdcarp.fleet.interrupts import noted_interrupts
 from bsdcarp.fleet.newkernel import prepare_kernel
 from bsdcarp.fleet.progress import Event
 from bsdcarp.fleet.proof import changed_files, prove
@@ -129,13 +130,11 @@ def roll(fleet: Fleet, secrets: Mapping[str, Secret], order: list[list[str]], ro
             if _STATUS[entry.result]:
                 failed.set()
 
-    with ThreadPoolExecutor(rolling.parallel, thread_name_prefix="unit") as pool:
+    with (
+        noted_interrupts(fleet.stop),
+        ThreadPoolExecutor(rolling.parallel, thread_name_prefix="unit") as pool,
+    ):
         turns = [pool.submit(one_unit, unit) for unit in order]
-        try:
-            wait(turns)
-        except KeyboardInterrupt:
-            fleet.stop()
-            wait(turns)
     for turn in turns:
         turn.result()
     culprit = next((name for name, entry in done.items() if _STATUS[entry.result]), "")
