@@ -16,10 +16,10 @@ from bsdcarp.platforms.desired import Desired
 from bsdcarp.snapshot import Snapshot
 from bsdcarp.snapshot.cksum import cksum
 
-__all__ = ["Proof", "changed_files", "prove"]
+__all__ = ["BOOTING", "Proof", "changed_files", "prove"]
 
 _PREFERRED = "verify-preferred-master"
-_BOOTING = 15.0
+BOOTING = 15.0
 """Seconds that what rc or systemd starts last may come after the first answer of sshd."""
 _DEMOTED = 75.0
 """Seconds that pfsync may keep a host demoted after a boot: twelve tries of five seconds (if_pfsync.c)."""
@@ -77,7 +77,7 @@ def prove(
     groups = tuple(group.name for group in fleet.inventory.groups_of(host))
     begun = time.monotonic()
     election = settle_seconds(fleet.inventory, groups)
-    patience = 2 * election + _BOOTING
+    patience = 2 * election + BOOTING
     while True:
         fleet.tell(Event(host, "waiting", "for its roles", max(patience - (time.monotonic() - begun), 0.0)))
         fleet.forget(host)

@@ -82,7 +82,7 @@ class BootIdentity:
     def another_boot(self, later: BootIdentity, elapsed: float) -> bool:
         """Whether ``later``, read ``elapsed`` seconds after this one, is of another boot."""
         if self.boot_id and later.boot_id:
-            return self.boot_id != later.boot_id or self.start != later.start
+            return self.boot_id != later.boot_id or bool(self.start and later.start and self.start != later.start)
         if self.boottime == later.boottime:
             return False
         went_on = abs(self.uptime + elapsed - later.uptime) <= _TOLERANCE
@@ -104,7 +104,11 @@ class Rebooted:
 
 
 def read_identity(fleet: Fleet, host: str, *, timeout: float = 30.0) -> BootIdentity:
-    """Ask ``host`` which boot this is.  Raises ``SshError``, and ``RemoteError`` when it cannot tell."""
+    """Ask ``host`` which boot this is.
+
+    Raises ``SshError``, and ``RemoteError`` when it does not tell: a host on its way down may end the programs of this
+    session one after another, so that what asks is left to print nothing.
+    """
     token = randomness.token_hex(8)
     answer = fleet.run(host, f"T={token}\n".encode() + _IDENTITY, timeout=timeout).decode("ascii", "replace")
     said = {}
@@ -168,9 +172,9 @@ class _Watch:
         while (now := time.monotonic()) - self.begun < self.deadline and not self.fleet.stopping:
             try:
                 identity = self._ask()
-            except SshError as failure:
+            except (SshError, RemoteError) as failure:
                 error = failure
-                if "host key" in failure.cause:
+                if isinstance(failure, SshError) and "host key" in failure.cause:
                     raise _stranger(self.host, failure) from failure
             else:
                 error = None
@@ -198,13 +202,13 @@ class _Watch:
             raise
 
     def _back(self, identity: BootIdentity, answered: float) -> Rebooted:
-        """Read the host; it may still be at its boot, so that sessions end early."""
+        """Read the host; it may still be at its boot, so that sessions end early, and programs before them."""
         error: BsdcarpError | None = None
         while time.monotonic() - self.begun < self.deadline and not self.fleet.stopping:
             self.fleet.forget(self.host)
             try:
                 snapshot = self.fleet.read(self.host)
-            except SshError as failure:
+            except (SshError, RemoteError) as failure:
                 error = failure
                 time.sleep(_PAUSE)
                 continue

@@ -14,6 +14,7 @@ from bsdcarp.fleet.final import make_final, take_back
 from bsdcarp.fleet.hosts import Fleet, Look
 from bsdcarp.fleet.policy import Policy
 from bsdcarp.fleet.progress import Event
+from bsdcarp.fleet.proof import BOOTING
 from bsdcarp.fleet.reboot import reboot_host
 from bsdcarp.fleet.results import Row, row_of_error, row_of_outcome
 from bsdcarp.fleet.terms import shortest_window
@@ -28,6 +29,8 @@ __all__ = ["Task", "UnitRun", "run_unit"]
 
 _MARGIN = 3.0
 """Seconds before the end of a window in which nothing is confirmed any more: it might be true of some hosts only."""
+_PAUSE = 0.5
+"""Seconds between two looks at a host that is still at its boot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ def run_unit(task: Task, unit: list[str]) -> UnitRun:
         return _only_judged(task, run, verification)
     why = _verified(task, run, verification)
     if not why and policy.confirm == "after-reboot":
-        why = _rebooted(task, run) or _verified(task, run, verification)
+        why = _rebooted(task, run, verification)
     if why:
         _take_back(task, run, why)
         return run
@@ -199,6 +202,10 @@ def _verified(task: Task, run: UnitRun, verification: Verification) -> str:
     else:
         restarted = electing(task.fleet.inventory, task.plans, run.terms)
         run.judgement = verification.judge_anew(restarted, wait=task.policy.wait)
+    return _objection(run, verification)
+
+
+def _objection(run: UnitRun, verification: Verification) -> str:
     for name, error in run.judgement.errors.items():
         run.rows[name] = row_of_error(name, error)
         return str(error)
@@ -260,8 +267,8 @@ def _on_each(run: UnitRun, work: Callable[[str], Row]) -> None:
         run.rows.update(zip(names, pool.map(work, names), strict=True))
 
 
-def _rebooted(task: Task, run: UnitRun) -> str:
-    """Reboot host after host; return why they have to go back: the first that does not come up as its files say."""
+def _rebooted(task: Task, run: UnitRun, verification: Verification) -> str:
+    """Reboot host after host, each verified before the next; return why all have to go back, empty if none has."""
     fleet = task.fleet
     for name in run.terms:
         try:
@@ -273,8 +280,23 @@ def _rebooted(task: Task, run: UnitRun) -> str:
             return str(error)
         if not _boots_well(task, run, name, back.snapshot):
             return f"{name} did not come up as it should"
-        wait_for_election(fleet, tuple(group.name for group in fleet.inventory.groups_of(name)))
+        if why := _verified_after_boot(task, run, name, verification):
+            return why
     return ""
+
+
+def _verified_after_boot(task: Task, run: UnitRun, host: str, verification: Verification) -> str:
+    """Judge the unit until all is well, or until the boot of ``host`` must be over; return what is not well then."""
+    groups = tuple(group.name for group in task.fleet.inventory.groups_of(host))
+    rows = dict(run.rows)
+    until = time.monotonic() + BOOTING
+    while True:
+        run.judgement = verification.judge_anew(groups, wait=task.policy.wait)
+        why = _objection(run, verification)
+        if not why or time.monotonic() >= min(until, run.over - _MARGIN):
+            return why
+        run.rows.update(rows)
+        time.sleep(_PAUSE)
 
 
 def _boots_well(task: Task, run: UnitRun, name: str, snapshot: Snapshot) -> bool:

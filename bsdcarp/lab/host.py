@@ -79,6 +79,8 @@ class Host(ABC):
         self.reboot_delay = reboot_delay
         self.state = "off"
         self.generation = 0
+        self.dying = False
+        """Its kernel is gone, and its processes are about to be: nobody answers them any more."""
         self.on_down: list[Callable[[], None]] = []
         self.on_up: list[Callable[[], None]] = []
         self._files = tree
@@ -172,6 +174,7 @@ class Host(ABC):
         with self.network.lock:
             self._console.clear()
             self.generation += 1
+            self.dying = False
             try:
                 self.start()
                 self.state = "up"
@@ -201,7 +204,11 @@ class Host(ABC):
         with self.network.lock:
             self.forget_kernel()
             self.state = state
-        self.network.tell(tuple(self.on_down))
+            self.dying = True
+        self.network.tell((*self.on_down, self._dead))
+
+    def _dead(self) -> None:
+        self.dying = False
 
     def later(self, delay: float, what: Callable[[], None]) -> None:
         """Run ``what`` after ``delay`` seconds, unless this boot is over by then."""

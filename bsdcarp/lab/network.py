@@ -47,6 +47,7 @@ class Network:
         self._running = False
         self._driving = False
         self._untold: list[Callable[[], None]] = []
+        self._telling = threading.RLock()
 
     def segment(self, name: str) -> Segment:
         """Return the segment called ``name``, making it on first use."""
@@ -71,7 +72,8 @@ class Network:
     def tell(self, callbacks: Iterable[Callable[[], None]]) -> None:
         """Call ``callbacks`` without holding the lock: at once, or after the event that is running now.
 
-        Who listens may have to wait for a thread that itself waits for the lock.
+        Who listens may have to wait for a thread that itself waits for the lock.  They are called one after another,
+        whatever threads they come from: what a host does on its way down is over before it comes up.
         """
         with self.lock:
             self._untold.extend(callbacks)
@@ -80,12 +82,13 @@ class Network:
         self._tell_all()
 
     def _tell_all(self) -> None:
-        while True:
-            with self.lock:
-                if not self._untold:
-                    return
-                callback = self._untold.pop(0)
-            callback()
+        with self._telling:
+            while True:
+                with self.lock:
+                    if not self._untold:
+                        return
+                    callback = self._untold.pop(0)
+                callback()
 
     def wake(self) -> None:
         """Tell the thread that some deadline may have moved."""

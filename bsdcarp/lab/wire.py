@@ -162,6 +162,10 @@ class _Station:
         except Exception as error:  # noqa: BLE001  # a mistake in one simulated command must not stop the lab
             failed(self._machine, error)
             reply = Reply(stderr=f"{name}: the lab failed: {error!r}\n".encode(errors="backslashreplace"), status=70)
+        if self._machine.dying:
+            # A program that failed now would have its script go on to what it does about failures.
+            self._answered[slot] = ""
+            return
         line, file = short_fragment(reply), ""
         if line is None:
             self._count += 1

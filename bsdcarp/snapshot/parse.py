@@ -68,6 +68,7 @@ def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
     except ValueError as error:
         raise RemoteError("uname or id gave no usable answer", place=host) from error
     if system == "FreeBSD":
+        _complete(found, host)
         return _freebsd(found, hostname, kernel_release, machine.strip(), uid)
     if system == "Linux":
         return _linux(found, hostname, machine.strip(), uid)
@@ -120,6 +121,21 @@ def _sort_in(found: _Sections, head: list[str], raw: bytes) -> None:
             found.processes.append(body)
         case [name, *_]:
             found.body[name] = body
+
+
+def _complete(found: _Sections, host: str) -> None:
+    """Refuse what was read while programs were killed, as they are on a host that goes down.
+
+    Every release has kern.boottime, and lo0 at the least.
+    """
+    told = {"sysctl": "kern.boottime: ", "ifconfig": ": flags="}
+    silent = [program for program, word in told.items() if word not in found.body.get(program, "")]
+    if silent:
+        raise RemoteError(
+            f"{' and '.join(silent)} did not answer on the host: it may be going down or coming up",
+            place=host,
+            remedy=f"try again; if it stays so, log in by hand and see what {silent[0]} says",
+        )
 
 
 def _freebsd(found: _Sections, hostname: str, kernel_release: str, machine: str, uid: int) -> Snapshot:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,6 +119,34 @@ def test_machine_that_is_down_answers_255(tmp_path: Path) -> None:
     stopped = shell(machine, "uname")
     assert (stopped.stdout, stopped.stderr, stopped.returncode) == (b"", b"", 255)
     assert not list(machine.lab_directory.iterdir())
+
+
+def test_programs_of_a_machine_that_is_dying_do_not_fail_before_they_are_killed(tmp_path: Path) -> None:
+    machine = Bench(tmp_path).machine()
+    server = CommandServer([machine])
+    server.start()
+    left: list[subprocess.Popen[bytes]] = []
+
+    def going_down() -> None:
+        client = subprocess.Popen(
+            ["/bin/sh", "-c", "uname || echo failed"],
+            env=machine.session_env(),
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+        )
+        left.append(client)
+        with pytest.raises(subprocess.TimeoutExpired):
+            client.wait(0.3)
+        os.killpg(client.pid, signal.SIGKILL)
+
+    machine.on_down.append(going_down)
+    machine.reboot(0)
+    assert [client.communicate()[0] for client in left] == [b""]
+    machine.network.advance(1)
+    assert machine.alive
+    again = shell(machine, "uname")
+    server.stop()
+    assert again.stdout == b"FreeBSD\n"
 
 
 def test_waiting_client_is_sent_away_when_the_lab_stops(tmp_path: Path) -> None:

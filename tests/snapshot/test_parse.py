@@ -18,9 +18,14 @@ def section(head: str, body: str = "") -> str:
     return f"\n{TOKEN} {head}\n{body}"
 
 
+BOOTTIME = "kern.boottime: { sec = 1795351602, usec = 408951 } Sun Nov 22 12:46:42 2026\n"
+FACTS = section("sysctl", BOOTTIME) + section("ifconfig", "lo0: flags=8049<UP,LOOPBACK,RUNNING,MULTICAST>\n")
+
+
 def answer(system: str = "FreeBSD a 12.1-STABLE amd64", *more: str) -> bytes:
-    text = "noise from .cshrc\n" + section("begin", system) + section("uid", "0\n") + "".join(more) + section("end")
-    return text.encode()
+    """What is given last counts, where something is given twice."""
+    said = section("begin", system) + section("uid", "0\n") + FACTS + "".join(more) + section("end")
+    return f"noise from .cshrc\n{said}".encode()
 
 
 def test_freebsd_facts() -> None:
@@ -30,7 +35,7 @@ def test_freebsd_facts() -> None:
             section(
                 "sysctl",
                 "kern.osreldate: 1201517\nkern.ident: GENERIC\nkern.bootfile: /boot/kernel/kernel\n"
-                "kern.boottime: { sec = 1795351602, usec = 408951 } Sun Nov 22 12:46:42 2026\nkern.securelevel: -1\n"
+                f"{BOOTTIME}kern.securelevel: -1\n"
                 "net.inet.carp.preempt: 1\nnet.inet.carp.demotion: -10\n",
             ),
             section("kldstat", "Id Refs Address Size Name\n 1 3 0xf 1 kernel\n 2 1 0xf 5e70 carp.ko\n"),
@@ -73,7 +78,7 @@ def test_carp_without_a_module_file_is_static() -> None:
     snapshot = parse(
         answer(
             "FreeBSD a 9.3-RELEASE amd64",
-            section("sysctl", "net.inet.carp.allow: 1\n"),
+            section("sysctl", f"{BOOTTIME}net.inet.carp.allow: 1\n"),
             section("kldstat", "Id\n1 1 0xf 1 kernel\n"),
         ),
         TOKEN,
@@ -112,6 +117,9 @@ def test_no_error_repeats_what_stands_in_files_or_keys() -> None:
         (answer()[:-20], RemoteError, "incomplete"),
         (answer("SunOS a 5.11 i86pc"), HostRefused, "this is SunOS"),
         (answer("FreeBSD"), RemoteError, "no usable answer"),
+        (answer("FreeBSD a 14.2 amd64", section("sysctl", "")), RemoteError, "sysctl did not answer"),
+        (answer("FreeBSD a 14.2 amd64", section("ifconfig", "")), RemoteError, "ifconfig did not answer"),
+        (answer("FreeBSD a 14.2 amd64", section("sysctl"), section("ifconfig")), RemoteError, "sysctl and ifconfig"),
     ],
 )
 def test_answers_that_are_none_are_told_in_one_line(cut: bytes, error: type[Exception], words: str) -> None:
@@ -144,7 +152,7 @@ def freebsd(tmp_path: Path) -> tuple[Path, Path]:
         (root / directory).mkdir(parents=True)
     tool(tools, "uname", "echo FreeBSD fw1 14.2-RELEASE amd64")
     tool(tools, "id", "echo 0")
-    tool(tools, "sysctl", "echo kern.osreldate: 1402000")
+    tool(tools, "sysctl", "echo kern.osreldate: 1402000; echo 'kern.boottime: { sec = 1795351602, usec = 1 } Sun'")
     tool(tools, "kldstat", 'if [ "$1" = -q ]; then exit 1; fi; echo Id Refs Address Size Name')
     tool(tools, "ifconfig", 'case $1 in -k) exit 1 ;; -a) echo "em0: flags=1<UP,MULTICAST>" ;; *) exit 9 ;; esac')
     return root, tools
