@@ -1,16 +1,17 @@
 """A boot, from the loader to the login prompt: everything a kernel knows afterwards came out of the machine's files.
 
-The order is that of the release's rc (recorded on FreeBSD 9.3, 10.4 and 12.1): first sysctl pass, kld_list, hostname,
-netif, routing, syslogd, sshd, last sysctl pass.
+The order is that of the release's rc (recorded on FreeBSD 9.3, 10.4 and 12.1): the boot hook of a transaction where
+there is one, first sysctl pass, kld_list, hostname, netif, routing, syslogd, sshd, last sysctl pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv4Address, ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from bsdcarp.lab.commands.sysctl import SysctlRun
+from bsdcarp.lab.early import clean_var, wants_another_boot
 from bsdcarp.lab.host import Stopped
 from bsdcarp.lab.kernconf import parse_kernel_file
 from bsdcarp.lab.kernel import Kernel
@@ -75,7 +76,14 @@ def boot(machine: Machine) -> None:
             machine.print_console(message)
         machine.print_console(_SINGLE_USER)
         raise Stopped("hung")
-    _run_rc(machine, kernel, rc)
+    # etc/rc loads rc.conf once for all its scripts (_rc_conf_loaded in rc.subr): what a hook changes comes too late.
+    network = read_rc_conf(machine.tree.root, machine.release.rc.rc_conf_d)
+    if rc.yes("cleanvar_enable"):
+        clean_var(machine)
+    if machine.runs_hooks and wants_another_boot(machine):
+        machine.print_console("Rebooting...")
+        _start_again(machine)
+    _run_rc(machine, kernel, rc, network)
 
 
 def _loader_conf(machine: Machine) -> LoaderConf:
@@ -161,10 +169,14 @@ def _start_kernel(machine: Machine, conf: LoaderConf) -> Kernel:
     return kernel
 
 
-def _panic_and_reboot(machine: Machine) -> None:
+def _panic_and_reboot(machine: Machine) -> NoReturn:
     """Do what a kernel without a debugger does after a panic: start again by itself (panic_reboot_wait_time)."""
     for line in (*_PANIC, "Automatic reboot in 15 seconds - press a key on the console to abort"):
         machine.print_console(line)
+    _start_again(machine)
+
+
+def _start_again(machine: Machine) -> NoReturn:
     machine.forget_kernel()
     machine.network.schedule(machine.reboot_delay, machine.boot_again)
     raise Stopped("rebooting")
@@ -176,7 +188,7 @@ def _banner(kernel: Kernel) -> None:
         kernel.printf(line)
 
 
-def _run_rc(machine: Machine, kernel: Kernel, rc: RcConf) -> None:
+def _run_rc(machine: Machine, kernel: Kernel, rc: RcConf, network: RcConf) -> None:
     say = machine.print_console
     # rc.d/root does `nextboot -D` as soon as it can write.
     machine.tree.path("/boot/nextboot.conf").unlink(missing_ok=True)
@@ -186,7 +198,6 @@ def _run_rc(machine: Machine, kernel: Kernel, rc: RcConf) -> None:
         _load_kld_list(machine, kernel, rc)
     kernel.hostname = rc.get("hostname") or "Amnesiac"
     say(f"Setting hostname: {kernel.hostname}.")
-    network = read_rc_conf(machine.tree.root, machine.release.rc.rc_conf_d)
     printed = _console_text(machine)
     if machine.release.rc.network_ipv6:
         kernel.auto_linklocal = rc.yes("ipv6_enable")

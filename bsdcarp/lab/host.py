@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from secrets import token_hex
 from typing import Literal, Protocol
 
 from bsdcarp.errors import LabError
 from bsdcarp.lab.filetree import FileTree
+from bsdcarp.lab.marks import MARK
 from bsdcarp.lab.network import Network
 from bsdcarp.lab.nic import Nic
 from bsdcarp.lab.reply import Call, Reply, failure
@@ -86,6 +88,7 @@ class Host(ABC):
         self._files = tree
         self._console: list[str] = []
         self._unplugged: set[str] = set()
+        self._mark = token_hex(8)
         for nic in self.nics:
             network.segment(nic.segment).connect(self, nic)
         network.join(self)
@@ -294,6 +297,7 @@ class Host(ABC):
             "LOGNAME": "root",
             "SHELL": f"/bin/{self.system.login_shell}",
             "PATH": f"{path}:/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin",
+            MARK: self._mark,
             "TZ": "UTC",
             "LC_ALL": "C",
         }

@@ -49,6 +49,8 @@ class Machine(Host):
         self._messages = MessageBuffer()
         self.compiler = Compiler()
         self.disk = Disk()
+        self.runs_hooks = True
+        """Whether a boot runs the hook of a transaction; false where a real root, with processes of its own, does."""
 
     @property
     def system(self) -> Release:

@@ -25,7 +25,8 @@ from bsdcarp.errors import LabError
 from bsdcarp.lab.algorithms import Algorithms
 from bsdcarp.lab.connection import Connection, Door
 from bsdcarp.lab.keys import HostKeys, KeyPair
-from bsdcarp.lab.session import MARK, Session, kill_marked
+from bsdcarp.lab.marks import MARK, kill_marked
+from bsdcarp.lab.session import Session
 from bsdcarp.lab.shell import find_csh, login, startup_noise
 
 __all__ = ["Served", "SimulatedHost", "SshServer"]
@@ -69,7 +70,8 @@ class _Host:
     def __init__(self, served: Served, authorized: frozenset[paramiko.PKey]) -> None:
         self.served = served
         self.authorized = authorized
-        self.mark = secrets.token_hex(8)
+        # Where the machine starts processes by itself, they and those of its sessions die together.
+        self.mark = served.machine.session_env().get(MARK) or secrets.token_hex(8)
         self.port = 0
         self.listener: socket.socket | None = None
         self._lock = threading.Lock()

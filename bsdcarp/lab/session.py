@@ -21,10 +21,7 @@ import paramiko
 
 from bsdcarp.lab.shell import Login
 
-__all__ = ["MARK", "Session", "kill_marked"]
-
-MARK = "BSDCARP_LAB_SESSION"
-"""Environment variable that every process of a simulated machine inherits, to be found again when the machine dies."""
+__all__ = ["Session"]
 
 _CHUNK = 32768
 
@@ -157,21 +154,3 @@ class Session:
                         selector.unregister(key.fd)
                 if self._channel.closed:
                     return
-
-
-def kill_marked(mark: str) -> int:
-    """Kill every process whose environment says ``BSDCARP_LAB_SESSION=mark``; return how many there were.
-
-    This reaches processes that left their process group (``daemon -f``).  It needs Linux's /proc; elsewhere nothing
-    is found and such a process lives until it ends by itself.
-    """
-    wanted = f"{MARK}={mark}".encode()
-    killed = 0
-    # Twice: a process may have forked between being listed and being killed.
-    for _ in range(2):
-        for entry in Path("/proc").glob("[0-9]*/environ"):
-            with contextlib.suppress(OSError):
-                if wanted in entry.read_bytes().split(b"\0"):
-                    os.kill(int(entry.parent.name), signal.SIGKILL)
-                    killed += 1
-    return killed

@@ -120,12 +120,14 @@ take_back_at_boot() {
     unlive 1
     said="was not confirmed before the restart; the files are as they were"
     [ -z "$BROKEN" ] || said="was not confirmed before the restart, and these could not be taken back:$BROKEN"
-    { echo "bsdcarp: $TX $said" >/dev/console; } 2>/dev/null
+    [ ! -c "$R/dev/console" ] || { echo "bsdcarp: $TX $said" >"$R/dev/console"; } 2>/dev/null
     finish "the host was restarted before it was confirmed"
     # Without its outcome on the disk it would be done again at every start.
     [ -n "$CHANGED" ] && [ -s "$HERE/outcome" ] || return 0
     # On FreeBSD rc has read the files by now, and the loader its own; one more start begins with the old ones.
     if [ "$SYSTEM" = freebsd ] || [ "$1" = running ]; then
+        # Below another root, never the machine that this runs on.
+        [ -z "$R" ] || PATH=${BSDCARP_PATH:-/nonexistent}
         reboot
     # systemd has, too, but begins nothing of it before this ends.
     elif [ -d "$R/run/systemd/system" ]; then

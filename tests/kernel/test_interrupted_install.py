@@ -18,7 +18,7 @@ from kernel_lab import KernelLab, kernel_lab, pair
 from bsdcarp.fleet.terms import new_terms
 from bsdcarp.kernels import Place, default_plan, install_script, trial_script
 from bsdcarp.lab.kernconf import parse_kernel_file
-from bsdcarp.lab.session import MARK, kill_marked
+from bsdcarp.lab.marks import MARK, kill_marked
 from bsdcarp.platforms.capabilities import capabilities
 from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.transaction import transaction_script

@@ -19,8 +19,9 @@ from bsdcarp.lab import server as server_module
 from bsdcarp.lab.algorithms import algorithms
 from bsdcarp.lab.firstfiles import csh_noise
 from bsdcarp.lab.keys import HostKeys, KeyPair, client_keys, host_keys, known_hosts_lines
+from bsdcarp.lab.marks import kill_marked
 from bsdcarp.lab.server import Served, SshServer
-from bsdcarp.lab.session import Session, kill_marked
+from bsdcarp.lab.session import Session
 from bsdcarp.lab.shell import Login
 
 SHA2 = {"keys": ["rsa-sha2-512", "rsa-sha2-256"], "pubkeys": ["rsa-sha2-512", "rsa-sha2-256"]}

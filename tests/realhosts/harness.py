@@ -37,11 +37,13 @@ from realhosts.wires import Wires, in_namespace, lay_wires
 __all__ = ["RealCluster", "RealHost", "why_not"]
 
 # The first process of a host.  Its end, at the end of its input or by a signal, ends every other process of the host.
-# Of rc it does what bsdcarp relies on: /var/run is emptied (rc.d/cleanvar), and the boot hook of a transaction runs.
+# Of rc it runs the boot hook of a transaction, whose paths are those of this root; the rest is up to the lab's boot.
+# This machine's console is none of the host's.
 _INIT = """\
 mount --bind /usr "$1/.host/usr" && mount -o remount,bind,ro "$1/.host/usr" || exit 1
 mount -t proc proc "$1/proc" && mount --rbind /dev "$1/dev" && hostname "$2" || exit 1
-exec chroot "$1" /bin/sh -c 'rm -rf /var/run/bsdcarp*
+[ ! -e "$1/dev/console" ] || mount --bind /dev/null "$1/dev/console" || exit 1
+exec chroot "$1" /bin/sh -c '
 if [ -x /etc/rc.d/bsdcarp_undo ]; then /etc/rc.d/bsdcarp_undo faststart </dev/null; fi
 /.host/usr/sbin/sshd -D -e -f /etc/ssh/sshd_config 2>>/var/log/sshd.log & read -r _'
 """
@@ -103,6 +105,7 @@ class RealHost:
         self._namespace = namespace
         self._init: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
+        machine.runs_hooks = False
         machine.on_down.append(self.stop)
         machine.on_up.append(self.start)
 

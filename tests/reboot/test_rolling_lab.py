@@ -72,7 +72,7 @@ def bench(pair: Bench) -> Iterator[Bench]:
     for name, machine in machines.items():
         if not machine.alive:
             machine.boot()
-        # The lab's FreeBSD keeps /var/run over a boot; rc.d/cleanvar of a real one empties it.
+        # Where a test had the host go down without coming back, nobody took its lock away.
         shutil.rmtree(pair.lab.root(name) / "var/run/bsdcarp.lock", ignore_errors=True)
     pair.apply()
 
