@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from integration.conftest import PAIR, Bench, soon
+from integration.conftest import PAIR, PASSWORD, Bench, soon
 
 pytestmark = pytest.mark.timeout(180)
 Start = Callable[[str], Bench]
@@ -75,6 +75,20 @@ def test_a_restart_after_which_it_does_not_verify_goes_back(bench: Start, monkey
     assert set(result.results.values()) == {"rolled back"}, result
     assert states(site) == before
     assert all(site.settled(host) for host in HOSTS)
+
+
+def test_what_comes_a_little_after_sshd_is_waited_for(bench: Start) -> None:
+    site = bench(PAIR)
+    # With its last address a vhid goes, and its advskew and password with it.
+    vhid = ("inet", "vhid", "1", "advskew", "100", "pass", PASSWORD, "alias", "10.1.0.1/24")
+
+    def late() -> None:
+        site.live("b", "ifconfig", "em0", "inet", "10.1.0.1", "-alias")
+        site.lab.network.schedule(6.0, lambda: void(site.live("b", "ifconfig", "em0", *vhid)))
+
+    site.lab.machine("b").on_up.append(late)
+    result = site.run("apply", "--yes", "--confirm", "after-reboot", "--json", status=0)
+    assert result.results == {"a": "changed", "b": "changed"}
 
 
 def test_an_operator_who_is_lost_after_the_restart_leaves_nothing_half_done(bench: Start) -> None:
