@@ -84,8 +84,9 @@ take_back() {
     fi
 }
 
-# The reboot has reset everything; only where /var/run outlives a boot is there something left.
+# The reboot has reset everything.  Where /var/run outlives a boot something is left, and where its files alone do not,
+# an empty directory.
 welcome() {
-    [ ! -f "$KEEP/back.$KEY" ] || rm -rf "$KEEP"
+    if [ -f "$KEEP/back.$KEY" ]; then rm -rf "$KEEP"; else rmdir "$KEEP" 2>/dev/null || :; fi
     say welcome
 }

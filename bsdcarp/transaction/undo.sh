@@ -211,8 +211,9 @@ undo() {
 }
 
 at_boot() {
+    # Where /var/run was emptied before, only directories are left of it.
     first "$LOCK/tx"
-    [ "$FIRST" != "$TX" ] || rm -rf "$LOCK"
+    if [ "$FIRST" = "$TX" ]; then rm -rf "$LOCK"; else rmdir "$LOCK" 2>/dev/null || :; fi
     decided
     if [ -f "$HERE/outcome" ] || [ "$VERDICT" = refused ] || [ "$VERDICT" = confirm ]; then
         settle "$OUTCOME"

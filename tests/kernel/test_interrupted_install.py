@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -83,11 +84,18 @@ class Saboteur:
         kill_marked(str(self.directory))
         return process.returncode == 0, out.decode()
 
+    def reboot(self) -> None:
+        """Power off and on; the boot hook of a transaction that was cut off may start the host once more."""
+        self.bench.reboot()
+        end = time.monotonic() + 30
+        while self.machine.state == "rebooting" and time.monotonic() < end:
+            time.sleep(0.02)
+
     def boots(self) -> str:
-        """Power off and on, twice; carp has to be there both times.  Return the kernel of the first boot."""
+        """Power off and on, twice; carp has to be there both times.  Return the kernel that the first ended with."""
         first = ""
         for _ in range(2):
-            self.bench.reboot()
+            self.reboot()
             assert self.machine.alive, self.machine.console
             assert self.machine.kernel.linker.find_module("carp") is not None
             first = first or self.machine.kernel.image.directory
@@ -110,7 +118,7 @@ class Saboteur:
         for name in ("/boot/nextboot.conf", "/var/db/bsdcarp/pending", "/etc/rc.d/bsdcarp_undo"):
             self.machine.tree.path(name).unlink(missing_ok=True)
         if self.machine.kernel.image.directory != "kernel":
-            self.bench.reboot()
+            self.reboot()
 
 
 @pytest.fixture(scope="module")

@@ -211,6 +211,14 @@ def test_after_the_reboot_nothing_is_taken_back(host: Local, way: Way) -> None:
     assert host.log == ["given"]
 
 
+def test_what_the_boot_left_of_our_lock_goes(host: Local, way: Way) -> None:
+    standing = host.down(way, window=1)
+    for path in host.lock.iterdir():
+        path.unlink()
+    welcome(host, standing)
+    assert not host.lock.exists()
+
+
 def test_somebody_elses_lock_stays(host: Local, way: Way) -> None:
     host.lock.mkdir()
     (host.lock / "owner").write_text("joe\n")

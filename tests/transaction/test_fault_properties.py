@@ -71,6 +71,9 @@ def test_any_plan_cut_anywhere_ends_as_it_was(
             host.write(change.path, change.before, 0o604)
     old = host.picture()
     outcome = host.apply(plan, Cut(1 + int(share * 70), how))
+    if how == "kill" and outcome.good:
+        # It had fewer steps than that; what takes it back in the end shall not be killed in its place.
+        host.mend()
     if how == "power":
         host.reboot()
     else:
