@@ -56,6 +56,27 @@ def test_a_restart_in_the_window_takes_everything_back(bench: Start, way: str, c
     assert site.run("apply", "--yes", "--json", status=0).results == {"a": "changed", "b": "changed"}
 
 
+def test_power_that_is_lost_in_the_middle_takes_back_what_was_begun(bench: Start) -> None:
+    site = bench(PAIR)
+    before = states(site)
+    machine = site.lab.machine("b")
+    reached, shim = site.file("b", "/reached"), site.file("b", ".lab/bin/kldload")
+    site.tool("b", "kldload", '#!/bin/sh\n: >"$BSDCARP_ROOT/reached"\nexec sleep 60\n')
+    with site.start("apply", "--yes") as process:
+        assert soon(reached.exists)
+        assert site.file("b", "/var/run/bsdcarp.lock/pid").exists()
+        machine.power_off()
+        reached.unlink()
+        shim.with_name("kldload.real").rename(shim)
+        machine.boot()
+        said = process.communicate()[1]
+    assert process.returncode in (5, 6), said
+    assert soon(lambda: at_rest(site))
+    assert states(site) == before
+    assert all(site.settled(host) and not site.file(host, HOOK).exists() for host in HOSTS)
+    assert site.run("apply", "--yes").status == 0
+
+
 def test_a_restart_that_goes_well_confirms_and_the_hook_goes(bench: Start) -> None:
     site = bench(PAIR)
     result = site.run("apply", "--yes", "--confirm", "after-reboot", "--json", status=0)
