@@ -205,6 +205,8 @@ def _foretell(start: Beginning, plans: Mapping[str, HostPlan], to: Screen) -> No
 
     for name in digest_groups(start.inventory, [n for n, e in plans.items() if e.plan], plans, start.secrets):
         group = start.inventory.groups[name]
+        if any(member.host not in plans for member in group.members):
+            continue
         seconds = 3 * group.advbase + min(member.advskew for member in group.members) / 256
         to.err.print(
             f"! {name}: its password or addresses change, so all members are changed at once; "

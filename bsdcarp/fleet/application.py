@@ -7,10 +7,10 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from bsdcarp.fleet.course import HostPlan
+from bsdcarp.fleet.course import HostPlan, plan_hosts
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.interrupts import noted_interrupts
-from bsdcarp.fleet.order import units
+from bsdcarp.fleet.order import neighbours, units
 from bsdcarp.fleet.policy import Policy
 from bsdcarp.fleet.results import Row
 from bsdcarp.fleet.terms import new_terms
@@ -41,7 +41,8 @@ def apply_plans(
     running units end: as planned if all of their hosts are changed, taken back otherwise.
     """
     policy = policy or Policy()
-    task = Task(fleet, plans, secrets, policy, new_terms(steal=policy.steal))
+    beside = {} if policy.back else _beside(fleet, plans, secrets)
+    task = Task(fleet, plans, secrets, policy, new_terms(steal=policy.steal), beside)
     runs: list[UnitRun] = []
     lock = threading.Lock()
 
@@ -75,6 +76,15 @@ def apply_plans(
         findings,
         {name: terms for run in runs for name, terms in run.terms.items() if run.rows[name].result == "pending"},
     )
+
+
+def _beside(fleet: Fleet, plans: Mapping[str, HostPlan], secrets: Mapping[str, Secret]) -> dict[str, HostPlan]:
+    """Look at the members that were not chosen of groups that change, as far as they can be asked."""
+    changing = [name for name, entry in plans.items() if entry.plan]
+    names = [name for name in neighbours(fleet.inventory, changing) if name not in plans]
+    looks = fleet.look(names) if names else {}
+    entries = plan_hosts(fleet.inventory, looks, secrets)
+    return {name: entry for name, entry in entries.items() if entry.desired}
 
 
 def _all(unit: list[str], result: str, why: str) -> UnitRun:

@@ -15,7 +15,7 @@ from bsdcarp.platforms.desire import desire
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.snapshot import Snapshot
 
-__all__ = ["Situation", "neighbours", "observe", "unfit"]
+__all__ = ["Situation", "observe", "unfit"]
 
 _DEMOTED = 240
 
@@ -113,16 +113,6 @@ def unfit(member: GroupMember) -> str:
     there = {address.ip for address in member.addresses}
     lacking = [vip.address for vip in member.vhid.addresses if member.live and vip.interface.ip not in there]
     return f"lacks {', '.join(lacking)}" if lacking else ""
-
-
-def neighbours(inventory: Inventory, hosts: Iterable[str]) -> tuple[str, ...]:
-    """Return these hosts and every member of their groups, in the order of the inventory."""
-    near = set(hosts)
-    for group in inventory.groups.values():
-        members = {member.host for member in group.members}
-        if members & set(hosts):
-            near |= members
-    return tuple(name for name in inventory.hosts if name in near)
 
 
 def observe(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from bsdcarp.model import Inventory
 
-__all__ = ["units"]
+__all__ = ["neighbours", "units"]
 
 
 def units(inventory: Inventory, hosts: Iterable[str]) -> list[list[str]]:
@@ -38,3 +38,13 @@ def units(inventory: Inventory, hosts: Iterable[str]) -> list[list[str]]:
 def _advskew(inventory: Inventory, host: str) -> int:
     """How much of a backup a host is, over all its groups."""
     return sum(m.advskew for group in inventory.groups.values() for m in group.members if m.host == host)
+
+
+def neighbours(inventory: Inventory, hosts: Iterable[str]) -> tuple[str, ...]:
+    """Return these hosts and every member of their groups, in the order of the inventory."""
+    near = set(hosts)
+    for group in inventory.groups.values():
+        members = {member.host for member in group.members}
+        if members & set(hosts):
+            near |= members
+    return tuple(name for name in inventory.hosts if name in near)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bsdcarp.errors import BsdcarpError, RemoteError, SshError
-from bsdcarp.fleet.health import Situation, neighbours, observe
+from bsdcarp.fleet.health import Situation, observe
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.interrupts import noted_interrupts
 from bsdcarp.fleet.newkernel import prepare_kernel
+from bsdcarp.fleet.order import neighbours
 from bsdcarp.fleet.progress import Event
 from bsdcarp.fleet.proof import changed_files, prove
 from bsdcarp.fleet.reboot import Rebooted, reboot_host

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +12,7 @@ from bsdcarp.fleet.course import Assessment, HostPlan, assess
 from bsdcarp.fleet.drain import digest_groups, drained, masters_last
 from bsdcarp.fleet.final import make_final, take_back
 from bsdcarp.fleet.hosts import Fleet, Look
+from bsdcarp.fleet.order import neighbours
 from bsdcarp.fleet.policy import Policy
 from bsdcarp.fleet.progress import Event
 from bsdcarp.fleet.proof import BOOTING
@@ -42,6 +43,19 @@ class Task:
     secrets: Mapping[str, Secret]
     policy: Policy
     terms: Terms
+    beside: Mapping[str, HostPlan] = field(default_factory=dict)
+    """Members of the same groups that were not chosen: nothing is changed there, but they have to hear the others."""
+
+    @property
+    def all(self) -> dict[str, HostPlan]:
+        """What is known of all members."""
+        return {**self.plans, **self.beside}
+
+    def verification(self, hosts: Iterable[str], *, anew: bool = True) -> Verification:
+        """Return what these hosts are held against, together with the members beside them."""
+        chosen = tuple(hosts)
+        beside = frozenset(neighbours(self.fleet.inventory, chosen)) & frozenset(self.beside)
+        return Verification(self.fleet, (*chosen, *sorted(beside)), self.all, self.secrets, anew=anew, beside=beside)
 
 
 @dataclass(slots=True)
@@ -93,7 +107,7 @@ def run_unit(task: Task, unit: list[str]) -> UnitRun:
     if run.fault:
         _take_back(task, run, f"because of {run.fault.host}" if run.fault.result != "skipped" else "interrupted")
         return run
-    verification = Verification(fleet, tuple(run.hosts), plans, task.secrets)
+    verification = task.verification(run.hosts)
     if not run.terms:
         return _only_judged(task, run, verification)
     why = _verified(task, run, verification)
@@ -117,6 +131,21 @@ def _refused(task: Task, hosts: list[str]) -> Iterator[Row]:
             yield row_of_error(name, entry.error)
         elif entry.snapshot and (waiting := "".join(map(entry.snapshot.text, PENDING_PATHS)).strip()):
             yield Row(name, "refused", f"untouched: {waiting} waits for `bsdcarp confirm` or `bsdcarp rollback`")
+    if task.beside:
+        yield from _cut_off(task, hosts)
+
+
+def _cut_off(task: Task, hosts: list[str]) -> Iterator[Row]:
+    """A member with another digest is not heard any more: what changes it has to reach all of them."""
+    inventory = task.fleet.inventory
+    outside = digest_groups(inventory, task.beside, task.beside, task.secrets)
+    for name in digest_groups(inventory, hosts, task.plans, task.secrets):
+        members = [member.host for member in inventory.groups[name].members]
+        left = [host for host in members if host in task.beside and name in outside]
+        if left:
+            why = f"untouched: the password or the addresses of {name} change, and {', '.join(left)} was not chosen"
+            remedy = f"they would not hear each other any more: choose all members (--group {name})"
+            yield from (Row(host, "refused", f"{why}; {remedy}") for host in members if host in hosts)
 
 
 def _state(entry: HostPlan) -> str:
@@ -138,7 +167,7 @@ def _transact(task: Task, run: UnitRun) -> None:
         elif fleet.stopping:
             run.rows[name] = Row(name, "skipped", "interrupted before it began")
         else:
-            run.rows[name] = _one_host(task, run, drained(fleet.inventory, name, plans))
+            run.rows[name] = _one_host(task, run, drained(fleet.inventory, name, task.all))
 
 
 def _one_host(task: Task, run: UnitRun, entry: HostPlan) -> Row:
@@ -173,7 +202,7 @@ def _unguarded(task: Task, run: UnitRun) -> UnitRun:
     """What was done is final already: it is verified over the connection that did it, and only told."""
     done = tuple(name for name in run.hosts if run.rows[name].result in ("changed", "unchanged"))
     changed = [name for name in done if run.rows[name].result == "changed"]
-    verification = Verification(task.fleet, done, task.plans, task.secrets, anew=False)
+    verification = task.verification(done, anew=False)
     run.judgement = verification.judge_anew(electing(task.fleet.inventory, task.plans, changed), wait=task.policy.wait)
     run.rows.update((name, row_of_error(name, error)) for name, error in run.judgement.errors.items())
     _mark(task, run)

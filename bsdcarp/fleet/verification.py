@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bsdcarp.fleet.course import Assessment, HostPlan, assess
 from bsdcarp.fleet.hosts import Fleet, Look
@@ -31,6 +31,9 @@ class Verification:
     secrets: Mapping[str, Secret]
     anew: bool = True
     """Connect anew: that it can be done is half of what has to be shown before a change becomes final."""
+    beside: frozenset[str] = frozenset()
+    """Those of ``hosts`` that share their groups but are not to be changed: the groups are judged with them, they
+    themselves are not."""
 
     def as_read(self) -> Assessment:
         """Judge what was read before anything was changed."""
@@ -66,11 +69,15 @@ class Verification:
         A group that the change brought up had no MASTER before, which excuses nothing.
         """
         errors = [f for f in judgement.findings if f.severity is Severity.ERROR and f.rule not in _TOLERATED]
-        if not any(finding.rule in _UNSETTLED for finding in errors):
+        if not any(map(self._may_be_old, errors)):
             return errors
         new = {name for name in electing(self.fleet.inventory, self.plans, self.hosts) if not self._carried(name)}
-        before = {_signature(f) for f in self.as_read().findings if f.rule in _UNSETTLED and f.group not in new}
+        before = {_signature(f) for f in self.as_read().findings if self._may_be_old(f) and f.group not in new}
         return [finding for finding in errors if _signature(finding) not in before]
+
+    def _may_be_old(self, finding: Finding) -> bool:
+        """Whether it does not speak against the change if it was there before, as what others left wrong is."""
+        return finding.rule in _UNSETTLED or bool(self.beside and not finding.host)
 
     def _carried(self, group: str) -> bool:
         vhid = self.fleet.inventory.groups[group].vhid
@@ -79,7 +86,8 @@ class Verification:
 
     def _judge(self, looks: Mapping[str, Look], *, skip: Collection[str] = ()) -> Assessment:
         known = {name: desired for name in self.hosts if (desired := self.plans[name].desired)}
-        return assess(self.fleet.inventory, looks, self.secrets, skip_groups=skip, known=known)
+        judgement = assess(self.fleet.inventory, looks, self.secrets, skip_groups=skip, known=known)
+        return replace(judgement, findings=tuple(f for f in judgement.findings if f.host not in self.beside))
 
 
 def unsettled(judgement: Assessment) -> tuple[str, ...]:

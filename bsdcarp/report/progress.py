@@ -24,11 +24,11 @@ def progress(to: Screen, what: str, total: int) -> Iterator[Listener]:
 
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(24),
-        TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.completed}/{task.total}", markup=False),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[detail]}", style="faint"),
+        TextColumn("{task.fields[detail]}", style="faint", markup=False),
     )
     with Progress(*columns, console=to.err, transient=True) as bar:
         task = bar.add_task(what, total=total, detail="")

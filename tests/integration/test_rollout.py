@@ -156,6 +156,36 @@ def test_a_changed_password_reaches_all_members_at_once_and_is_foretold(bench: S
     assert "AnotherPw22" not in result.out + result.err
 
 
+def test_one_member_alone_gets_no_password_that_the_others_do_not_have(bench: Start) -> None:
+    site = bench(PAIR)
+    site.run("apply", "--yes", status=0)
+    before = site.state("b")
+    site.environment = {"LAB_PASSWORD": "AnotherPw22"}
+    refused = site.run("apply", "--yes", "--host", "b", "--json", status=1)
+    assert refused.results == {"b": "refused"}
+    assert "a was not chosen" in refused.detail("b")
+    assert "--group one" in refused.detail("b")
+    assert site.state("b") == before
+    # Whoever cannot be asked cannot be in the way; and it may follow alone what the other one has already.
+    site.lab.machine("a").power_off()
+    assert site.run("apply", "--yes", "--host", "b", "--json", status=0).results == {"b": "changed"}
+    site.lab.machine("a").boot()
+    assert site.run("apply", "--yes", "--host", "a", "--json", status=0).results == {"a": "changed"}
+    site.run("verify", status=0)
+
+
+def test_a_change_of_one_member_is_verified_with_those_that_were_not_chosen(bench: Start) -> None:
+    site = bench(PAIR)
+    site.run("apply", "--yes", status=0)
+    before = site.state("b")
+    site.rewrite("members: [a, b]", "members: [a, {host: b, advskew: 50}]")
+    # What was wrong on the other one before is not this change's fault.
+    rc_conf = site.file("a", "/etc/rc.conf")
+    rc_conf.write_text(rc_conf.read_text().replace("vhid 1", "vhid 9"))
+    assert site.run("apply", "--yes", "--host", "b", "--json", status=0).results == {"b": "changed"}
+    assert site.state("b") != before
+
+
 def test_a_full_disk_on_the_second_member_takes_the_first_one_back(bench: Start) -> None:
     site = bench(PAIR)
     before = [site.state(host) for host in "ab"]
