@@ -64,7 +64,7 @@ def _stops(path: Path, inventory: Inventory, lab: Lab) -> Iterator[_Stop]:
     first = next((group.members[0].host for group in inventory.groups.values()), next(iter(lab.machines)))
     yield _Stop("Is the inventory sound?", ("validate", str(path)))
     yield _Stop("What would change?  (nothing is written)", ("diff", *where), (3,))
-    yield _Stop("Do it, and verify.", ("apply", *where, "--yes"))
+    yield _Stop("Do it, and verify.", ("apply", *where, "--yes", "--quiet"))
     yield _Stop("Who is MASTER of what?", ("status", *where))
     yield _Stop("Is everything as it should be, live?", ("verify", *where))
     yield _Stop("Would it survive a reboot?  (from the files alone)", ("persist", *where))

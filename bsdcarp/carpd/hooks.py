@@ -162,7 +162,13 @@ class Hooks:
             self._start_soon()
 
     def _spawn(self, key: Key, job: _Job) -> None:
-        output, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            output, theirs = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            # Without it no role may be lost: too many open files, say, is no reason to end.
+            self._write("error", f"notify script not run: {job.title}: {error.strerror}")
+            self._start_soon()
+            return
         os.set_blocking(theirs, True)
         # A signal for the daemon must not be taken between fork and exec: the wakeup descriptor is the daemon's, too.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

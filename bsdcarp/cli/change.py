@@ -83,6 +83,9 @@ def apply(
     max_failures: Annotated[
         int, typer.Option("--max-failures", metavar="N", min=0, help="Begin nothing new once more have failed.")
     ] = 0,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Do not show what will change, only what came of it.")
+    ] = False,
     steal_lock: Annotated[bool, typer.Option("--steal-lock", help="Take the lock of a dead transaction away.")] = False,
     host: Hosts = None,
     group: Groups = None,
@@ -106,7 +109,8 @@ def apply(
             raise typer.Exit(_show_only(plans, to, verb="apply"))
         from bsdcarp.report.plans import show_plans
 
-        show_plans(to.human, plans.values())
+        if not quiet:
+            show_plans(to.human, plans.values())
         if not _consent(plans, to, yes=yes):
             raise typer.Exit(1)
         _foretell(start, plans, to)

@@ -41,7 +41,8 @@ def validate(inventory: InventoryFile, json: Json = False, verbose: Verbose = 0)
         show_findings(to.out, [f for f in findings if f.severity is not Severity.INFO or verbose])
         counts = ""
         if loaded.inventory:
-            counts = f"{len(loaded.inventory.hosts)} hosts, {len(loaded.inventory.groups)} groups: "
+            hosts, groups = len(loaded.inventory.hosts), len(loaded.inventory.groups)
+            counts = f"{hosts} host{'' if hosts == 1 else 's'}, {groups} group{'' if groups == 1 else 's'}: "
         to.out.print(f"{inventory}: {counts}{summarise(findings)}", style="bad" if failed else "good", soft_wrap=True)
     if failed:
         raise typer.Exit(1)

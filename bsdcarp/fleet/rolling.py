@@ -94,8 +94,9 @@ class Rolled:
 
     @property
     def status(self) -> int:
-        """The exit status: that of the first failure."""
-        return next((status for entry in self.hosts if (status := _STATUS[entry.result])), 0)
+        """The exit status: that of the first failure; 1 where an interrupt left hosts out."""
+        left_out = any(entry.result == "skipped" for entry in self.hosts)
+        return next((status for entry in self.hosts if (status := _STATUS[entry.result])), int(left_out))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

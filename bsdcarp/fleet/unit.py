@@ -261,6 +261,9 @@ def _confirmed(task: Task, run: UnitRun, name: str) -> Row:
             return run.rows[name]
         case "late":
             return Row(name, "undone", f"as it was before: {why or 'its window was over'}")
+        case "lost":
+            either = f"either it is final, or it is taken back within {terms.window} s: `bsdcarp pending` tells"
+            return Row(name, "unknown", f"the answer to its confirmation was lost ({why}); {either}")
         case _:
             return Row(name, "unknown", f"not confirmed ({why or ending}): it is taken back within {terms.window} s")
 
@@ -299,7 +302,7 @@ def _on_each(run: UnitRun, work: Callable[[str], Row]) -> None:
 def _rebooted(task: Task, run: UnitRun, verification: Verification) -> str:
     """Reboot host after host, each verified before the next; return why all have to go back, empty if none has."""
     fleet = task.fleet
-    for name in run.terms:
+    for name in [host for host in run.hosts if host in run.terms]:
         try:
             before = fleet.read(name)
             if not _boots_well(task, run, name, before):

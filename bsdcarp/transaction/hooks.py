@@ -13,7 +13,7 @@ _RC = """\
 # Written by bsdcarp for the time of one transaction; it goes away with it.
 #
 # PROVIDE: bsdcarp_undo
-# REQUIRE: FILESYSTEMS
+# REQUIRE: FILESYSTEMS mountcritlocal
 # BEFORE: netif
 
 case $1 in
@@ -62,6 +62,7 @@ def boot_hooks(init: Init, directory: str) -> tuple[Hook, ...]:
     """Return the hook that runs ``directory/undo boot``; empty where nothing but a shell starts the host.
 
     rc.d scripts between FILESYSTEMS and netif see all local file systems and no address yet (rc(8), rcorder(8)).
+    Before 6.3 there is no FILESYSTEMS, and rcorder(8) goes on without it: mountcritlocal is in every release.
     """
     match init:
         case "rc":

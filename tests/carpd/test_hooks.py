@@ -248,6 +248,25 @@ def test_a_fork_that_fails_is_told_and_the_next_one_is_tried(
     assert bench.lines == [("error", f"notify script not run: {path} 1@eth0 MASTER: Resource temporarily unavailable")]
 
 
+def test_no_pipe_to_be_had_is_told_and_the_next_one_is_tried(
+    bench: Bench, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, failures = os.pipe2, [1]
+
+    def pipe2(flags: int) -> tuple[int, int]:
+        if failures.pop() if failures else 0:
+            raise OSError(24, "Too many open files")
+        return real(flags)
+
+    monkeypatch.setattr(os, "pipe2", pipe2)
+    path = script('echo "$2" >>states')
+    bench.hooks.changed(path, change(State.MASTER))
+    bench.hooks.changed(path, change(State.BACKUP))
+    bench.finish()
+    assert (tmp_path / "states").read_text() == "BACKUP\n"
+    assert bench.lines == [("error", f"notify script not run: {path} 1@eth0 MASTER: Too many open files")]
+
+
 def test_telling_costs_the_loop_next_to_nothing(bench: Bench, script: Script) -> None:
     # The fork is the only thing done at once; exec, the script and its end all happen beside the loop.
     path = script("sleep 0.3")

@@ -50,6 +50,7 @@ def test_the_status_is_that_of_the_first_failure() -> None:
     assert Rolled((WENT, LOST, LEFT)).status == 5
     assert Rolled((HostReboot("a", "refused"), LOST)).status == 1
     assert Rolled((HostReboot("a", "not verified"),)).status == 4
+    assert Rolled((WENT, HostReboot("b", "skipped", "not begun: interrupted"))).status == 1
 
 
 def test_the_document_says_the_same_and_claims_nothing_about_what_was_not_asked() -> None:
