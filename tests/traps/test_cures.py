@@ -1,0 +1,24 @@
+"""Every boot trap once more: who does what `bsdcarp persist` advises is out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from traps.case import Trap
+from traps.sites import Site
+from traps.table import TRAPS
+
+
+@pytest.mark.parametrize(
+    "trap", [t for t in TRAPS if t.says.severity != "info"], ids=lambda trap: trap.name.replace(" ", "-")
+)
+def test_what_persist_advises_gets_the_host_out_of_it(trap: Trap, sites: Callable[[str], Site]) -> None:
+    site = sites(trap.site)
+    site.make(*trap.edits)
+    site.make(*trap.cure)
+    said = site.run("persist")
+    assert {finding["severity"] for finding in said.findings} <= {"info"}, said.said
+    assert said.status == 0
+    assert site.reboot() == ()
