@@ -59,6 +59,13 @@ LINUX = (
         shows=("carpd: does not run",),
     ),
     Trap(
+        "the configuration is gone",
+        _SITE,
+        (remove("/etc/bsdcarp/carpd.json"),),
+        error("persist-file-missing", "/etc/bsdcarp/carpd.json"),
+        shows=("carpd: does not run",),
+    ),
+    Trap(
         "the configuration is no JSON",
         _SITE,
         (append("/etc/bsdcarp/carpd.json", "}\n"),),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
@@ -52,8 +52,8 @@ def differences(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[str,
     return tuple(f"{name}: {now.get(name, _MISSING)}" for name in own)
 
 
-def seen(host: Host) -> dict[str, str]:
-    """Return facts by name; a host that is not up is but one."""
+def seen(host: Host, others: Collection[Host] = ()) -> dict[str, str]:
+    """Return facts by name; a host that is not up is but one.  Of the others only their roles count."""
     if host.panicked:
         return {"host": "the kernel panics"}
     if host.state == "rebooting":
@@ -61,7 +61,11 @@ def seen(host: Host) -> dict[str, str]:
     if host.state != "up":
         stops = next((line for line in _STOPS if line in host.console), "")
         return {"host": _STOPS.get(stops, "rc never comes to its end")}
-    return {"host": "up", **(_linux(host) if isinstance(host, LinuxMachine) else _freebsd(host))}
+    facts = {"host": "up", **(_linux(host) if isinstance(host, LinuxMachine) else _freebsd(host))}
+    for other in others:
+        roles = other.carp_states().items()
+        facts |= {f"{other.name} vhid {label.partition('@')[0]} state": state for label, state in roles}
+    return facts
 
 
 _STOPS = {

@@ -25,7 +25,7 @@ from bsdcarp.inventory import load, require
 from bsdcarp.lab.clock import ManualClock
 from bsdcarp.lab.tree import Tree
 from bsdcarp.lab.up import Lab
-from traps.case import APPLY, LOADER, Edit, append
+from traps.case import LOADER, Edit, append
 from traps.seen import differences, early_sysctls, seen
 
 __all__ = ["HOST", "SITES", "Run", "Site", "start"]
@@ -33,7 +33,7 @@ __all__ = ["HOST", "SITES", "Run", "Site", "start"]
 HOST = "fw1"
 _SECRETS = {"ONE_PASSWORD": "secret1", "TWO_PASSWORD": "secret2"}
 _ELECTION = 8.0
-"""Seconds until a host alone is MASTER of what it is preferred for."""
+"""Seconds until it is settled who is MASTER, also with advbase 2."""
 _CHANGED = (
     "etc",
     "boot",
@@ -57,6 +57,8 @@ class Description:
     kernel: str = ""
     """A directory that gets a kernel with carp compiled in and no module beside it."""
     zfs: bool = False
+    pair: bool = False
+    """Both hosts run, so that there is somebody to be heard by."""
 
 
 def _hosts(system: str, interface: str = "em0", *, v6: bool = True, more: str = "") -> str:
@@ -104,6 +106,7 @@ SITES = {
     "7.2": Description(_units("7.2"), kernel="kernel"),
     "9.3": Description(_units("9.3")),
     **{release: Description(_vhids(release)) for release in ("10.4", "11.2", "12.1", "14.2", "15.0")},
+    "12.1 pair": Description(_vhids("12.1"), pair=True),
     "12.1 static": Description(
         _vhids("12.1", more=", kernel: {method: static}"),
         (append(LOADER, 'kernel="kernel.CARP"\n'),),
@@ -175,9 +178,9 @@ class Site:
     def root(self) -> Path:
         return self.lab.root(HOST)
 
-    def run(self, verb: str, *arguments: str) -> Run:
+    def run(self, verb: str, *arguments: str, host: str = HOST) -> Run:
         """Run a verb as an operator does, over SSH, in this process."""
-        words = [verb, str(self.path), "--ssh-config", str(self.lab.ssh_config), "--json", "--host", HOST, *arguments]
+        words = [verb, str(self.path), "--ssh-config", str(self.lab.ssh_config), "--json", "--host", host, *arguments]
         out, err = io.StringIO(), io.StringIO()
         environment = {**_SECRETS, "XDG_STATE_HOME": str(self.path.parent / "operator")}
         with patch.dict(os.environ, environment), redirect_stdout(out), redirect_stderr(err):
@@ -190,11 +193,15 @@ class Site:
         return Run(status, json.loads(out.getvalue() or "{}"), said)
 
     def reboot(self) -> tuple[str, ...]:
-        """Pull the plug, boot, wait for the election, and return what is not as it was before."""
+        """Pull the plug, let others take over, boot, wait for the election; return what is not as it was before."""
         self.lab.machine(HOST).power_off()
+        self.lab.network.advance(_ELECTION)
         self.lab.machine(HOST).boot()
         self.lab.network.advance(_ELECTION)
-        return differences(self.before, seen(self.lab.machine(HOST)))
+        return differences(self.before, self.seen())
+
+    def seen(self) -> dict[str, str]:
+        return seen(self.lab.machine(HOST), [each for name, each in self.lab.machines.items() if name != HOST])
 
     def make(self, *edits: Edit) -> None:
         """Change files, or what runs; what is not as it was after the next boot counts from here."""
@@ -211,7 +218,7 @@ class Site:
                 case _:
                     edit.make(self.root)
         self.lab.network.advance(_ELECTION)
-        self.before = seen(self.lab.machine(HOST))
+        self.before = self.seen()
 
     def begin(self) -> None:
         """Make it the host on which everything is well, whatever the last case did to it."""
@@ -252,7 +259,13 @@ def start(name: str, directory: Path, keys: Path) -> Iterator[Site]:
     path = directory / "inventory.yml"
     path.write_text(described.inventory, encoding="utf-8")
     with (
-        Lab.start(require(load(path)), directory / "lab", hosts=[HOST], keys=keys, clock=ManualClock()) as lab,
+        Lab.start(
+            require(load(path)),
+            directory / "lab",
+            hosts=None if described.pair else [HOST],
+            keys=keys,
+            clock=ManualClock(),
+        ) as lab,
         early_sysctls(),
     ):
         site = Site(lab, path)
@@ -262,9 +275,10 @@ def start(name: str, directory: Path, keys: Path) -> Iterator[Site]:
             lab.freebsd(HOST).disk.filesystem = "zfs"
         site.make(*described.first)
         site.reboot()
-        site.make(APPLY)
+        for name in lab.machines:
+            assert site.run("apply", "--yes", "--no-wait", host=name).status == 0
         site.files = _files(site.root)
         site.reboot()
-        site.well = seen(lab.machine(HOST))
+        site.well = site.seen()
         assert site.run("persist").findings == []
         yield site

@@ -51,6 +51,13 @@ NOT_SHOWN = (
         "it cannot be told from a driver's own name; `persist-interface-renamed` covers those without one",
     ),
     (
+        "an image or a configuration system writes a managed file at boot",
+        (
+            "what it would write is not known before; `reboot` compares every managed file afterwards and names those "
+            "that changed (`reboot-file-changed`)"
+        ),
+    ),
+    (
         "/etc lies in memory and is made anew at every boot (NanoBSD, mfsBSD)",
         "what is kept is decided by scripts of the image; nobody has looked at such a host",
     ),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bsdcarp import judge
 from traps.case import Trap
 from traps.page import page
 from traps.sites import HOST, Run, Site
@@ -62,6 +64,16 @@ def test_persist_says_it_and_the_boot_shows_it(trap: Trap, sites: Callable[[str]
 
 def test_the_names_of_the_traps_differ() -> None:
     assert len({trap.name for trap in TRAPS}) == len(TRAPS)
+
+
+def test_every_rule_about_the_next_boot_has_a_trap() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in Path(judge.__file__).parent.glob("*.py")]
+    rules = {rule for source in sources for rule in re.findall(r'"(persist-[a-z0-9-]+)"', source)}
+    untold = rules - {trap.says.rule for trap in TRAPS}
+    assert untold == {
+        "persist-boot-hook",  # no simulated host runs rc.local
+        "persist-interface-absent",  # what is missing today cannot be seen to go
+    }
 
 
 def test_the_page_is_current() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from traps.case import Trap
-from traps.sites import Site
+from traps.sites import HOST, Site
 from traps.table import TRAPS
 
 
@@ -22,3 +22,9 @@ def test_what_persist_advises_gets_the_host_out_of_it(trap: Trap, sites: Callabl
     assert {finding["severity"] for finding in said.findings} <= {"info"}, said.said
     assert said.status == 0
     assert site.reboot() == ()
+
+
+def test_apply_does_not_repeat_what_sh_computes(sites: Callable[[str], Site]) -> None:
+    site = sites("12.1")
+    site.make(*next(trap for trap in TRAPS if trap.name == "computed by sh").edits)
+    assert site.run("apply", "--yes", "--no-wait").document["results"][HOST]["result"] == "unchanged"
