@@ -28,3 +28,11 @@ def test_apply_does_not_repeat_what_sh_computes(sites: Callable[[str], Site]) ->
     site = sites("12.1")
     site.make(*next(trap for trap in TRAPS if trap.name == "computed by sh").edits)
     assert site.run("apply", "--yes", "--no-wait").document["results"][HOST]["result"] == "unchanged"
+
+
+def test_apply_refuses_to_write_behind_an_empty_alias(sites: Callable[[str], Site]) -> None:
+    site = sites("12.1")
+    site.make(*next(trap for trap in TRAPS if trap.name == "an empty alias").edits)
+    refused = site.run("apply", "--yes", "--no-wait")
+    assert refused.status == 1
+    assert "ifconfig_em0_alias2 in line 11 of /etc/rc.conf is empty" in refused.said
