@@ -31,7 +31,6 @@ types: $(VENV)/.tested
 	$(BIN)/mypy
 	$(BIN)/mypy tests/conftest.py
 	$(BIN)/mypy tests/systemd/conftest.py
-	$(BIN)/mypy tests/kernel/conftest.py
 
 unit: $(VENV)/.tested
 	$(BIN)/pytest -n 2 --dist loadscope --cov --cov-report=term

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bsdcarp.errors import BsdcarpError, HostRefused, PlanError
 from bsdcarp.fleet.hosts import Look
@@ -87,6 +87,16 @@ def plan_host(inventory: Inventory, look: Look, secrets: Mapping[str, Secret]) -
         return HostPlan(look.host, look.snapshot, error=error)
 
 
+def _readable(snapshot: Snapshot) -> Snapshot:
+    """Return ``snapshot`` without the rc.conf files where sh cannot read them.
+
+    They could not be edited either, and what is wanted has to be known to say what the next boot lacks.
+    """
+    if not snapshot.rc_error:
+        return snapshot
+    return replace(snapshot, files={path: state for path, state in snapshot.files.items() if "/rc.conf" not in path})
+
+
 def assess(
     inventory: Inventory,
     looks: Mapping[str, Look],
@@ -111,7 +121,10 @@ def assess(
         try:
             if look.snapshot is None:
                 raise look.error or HostRefused("not read", place=name)
-            desired = (known or {}).get(name) or desire(inventory, inventory.hosts[name], secrets, look.snapshot)
+            desired = (known or {}).get(name)
+            if desired is None:
+                snapshot = _readable(look.snapshot) if boot else look.snapshot
+                desired = desire(inventory, inventory.hosts[name], secrets, snapshot)
         except BsdcarpError as error:
             errors[name] = error
             continue

@@ -21,7 +21,7 @@ NEXTBOOT_CONF = "/boot/nextboot.conf"
 _BOOTFILE = re.compile(r"(?:/boot/)?(?P<name>[^/]+)/kernel")
 _UNIT = re.compile(r"carp\d+")
 _DEVICE = re.compile(r"^\s*device\s+carp\s*(#.*)?$", re.MULTILINE)
-_STATIC_CURE = "build a kernel with `device carp`"
+_STATIC_CURE = "boot a kernel with `device carp`: bsdcarp kernel build, then bsdcarp kernel install"
 _MODULES = ("carp", "if_carp")
 
 
@@ -74,15 +74,23 @@ def running_directory(snapshot: Snapshot) -> str:
     return found["name"] if found else ""
 
 
-def boot_carp(snapshot: Snapshot, can: Capabilities, rc: RcValues, loader: Loader, notes: Notes) -> BootCarp:
-    """Decide where the next boot has carp from, and note what is wrong with it."""
-    return _Kernel(snapshot, can, rc, loader, notes).decide()
+def boot_carp(
+    snapshot: Snapshot, can: Capabilities, rc: RcValues, loader: Loader, notes: Notes, *, built_in: bool = False
+) -> BootCarp:
+    """Decide where the next boot has carp from, and note what is wrong with it.
+
+    With ``built_in`` a kernel with carp in it is what is asked for, and no remedy is to load the module.
+    """
+    return _Kernel(snapshot, can, rc, loader, notes, built_in=built_in).decide()
 
 
 class _Kernel:
     """The facts that every step below needs."""
 
-    def __init__(self, snapshot: Snapshot, can: Capabilities, rc: RcValues, loader: Loader, notes: Notes) -> None:
+    def __init__(
+        self, snapshot: Snapshot, can: Capabilities, rc: RcValues, loader: Loader, notes: Notes, *, built_in: bool
+    ) -> None:
+        self.built_in = built_in or not can.module
         self.snapshot = snapshot
         self.can = can
         self.rc = rc
@@ -93,9 +101,9 @@ class _Kernel:
 
     def decide(self) -> BootCarp:
         directory = self._directory()
-        static = self._static()
         if directory is None:
             return BootCarp("absent", self.name)
+        static = self._static(directory)
         self._wrong_names()
         self._malformed()
         source, origin = self._source(directory, static=static)
@@ -109,12 +117,7 @@ class _Kernel:
     def _directory(self) -> KernelDirectory | None:
         """Return the directory that will boot; None after noting that it does not exist."""
         if self.chosen.path == NEXTBOOT_CONF:
-            self.notes.info(
-                "persist-nextboot",
-                f"nextboot(8) has chosen /boot/{self.name} for the next boot only",
-                "nextboot -D takes that back",
-                self._at(self.chosen),
-            )
+            self._nextboot()
         found = next((k for k in self.snapshot.kernels if k.name == self.name), None)
         if found is None and self.snapshot.kernels:
             self.notes.error(
@@ -127,10 +130,37 @@ class _Kernel:
             return None
         return found or KernelDirectory(self.name, self.can.module or "")
 
-    def _static(self) -> bool | None:
+    def _nextboot(self) -> None:
+        if self.snapshot.boot_on_zfs and not self.can.nextboot_zfs:
+            self.notes.warning(
+                "persist-nextboot-zfs",
+                f"nextboot(8) has chosen /boot/{self.name}, and the loader of this release cannot take that back on "
+                "ZFS: should that kernel panic, it is booted again and again",
+                "nextboot -D; try it in a boot environment, or with somebody at the console",
+                self._at(self.chosen),
+            )
+        else:
+            self.notes.info(
+                "persist-nextboot",
+                f"nextboot(8) has chosen /boot/{self.name} for the next boot only",
+                "nextboot -D takes that back",
+                self._at(self.chosen),
+            )
+
+    def _static(self, directory: KernelDirectory) -> bool | None:
         """Return whether that kernel has carp compiled in; None when nothing tells."""
+        if directory.newer in ("static", "plain"):
+            return directory.newer == "static"
         running = running_directory(self.snapshot) or "kernel"
         if self.name == running:
+            if directory.newer and self.snapshot.carp == "static":
+                self.notes.warning(
+                    "persist-kernel-replaced",
+                    f"/boot/{self.name}/kernel was installed after this boot, and does not tell whether it has carp as "
+                    "the running one has",
+                    _STATIC_CURE,
+                    self.notes.place(f"/boot/{self.name}/kernel"),
+                )
             return self.snapshot.carp == "static"
         for path, state in self.snapshot.files.items():
             ident = path.rpartition("/")[2].lower()
@@ -234,21 +264,32 @@ class _Kernel:
             reason = f"/boot/{self.name} holds no {module}.ko"
         else:
             return origin
-        remedy = f'write {module}_load="YES" into {LOADER_CONF}'
-        if not beside:
-            remedy = "build a kernel with `device carp`, or install its module" if module else _STATIC_CURE
+        remedy = self._load_it()
+        if not beside and not self.built_in:
+            remedy = f"install {module}.ko in /boot/{self.name}, or {_STATIC_CURE}"
         self.notes.error("persist-kld-list", f"kld_list cannot load carp: {reason}", remedy, self._at(origin))
         return None
+
+    def _load_it(self) -> str:
+        return _STATIC_CURE if self.built_in else f'write {self.can.module}_load="YES" into {LOADER_CONF}'
 
     def _absent(self, directory: KernelDirectory, static: bool | None) -> None:
         running = running_directory(self.snapshot)
         where = self._at(self.chosen)
         module = self.can.module
-        if static is None and running and running != self.name:
+        if directory.newer == "plain" and running == self.name and self.snapshot.carp == "static":
+            self.notes.error(
+                "persist-kernel-replaced",
+                f"/boot/{self.name}/kernel was installed after this boot and has no carp, as the running one has, and "
+                "nothing loads it",
+                f"put the old one back, or {self._load_it()}",
+                self.notes.place(f"/boot/{self.name}/kernel"),
+            )
+        elif static is None and running and running != self.name:
             self.notes.error(
                 "persist-kernel-other",
                 f"the next boot takes /boot/{self.name}, not the running /boot/{running}, and nothing loads carp there",
-                f'write kernel="{running}" into {LOADER_CONF}, or load the module',
+                f'write kernel="{running}" into {LOADER_CONF}' + ("" if self.built_in else ", or load the module"),
                 where,
             )
         elif not module:
@@ -259,9 +300,9 @@ class _Kernel:
             )
         else:
             why = "it was loaded by hand" if self.snapshot.carp == "module" else "it is not there now either"
-            remedy = f'write {module}_load="YES" into {LOADER_CONF}'
-            if not directory.module:
-                remedy = f"install {module}.ko in /boot/{self.name}, or build a kernel with `device carp`"
+            remedy = self._load_it()
+            if not directory.module and not self.built_in:
+                remedy = f"install {module}.ko in /boot/{self.name}, or {_STATIC_CURE}"
             self.notes.error(
                 "persist-carp-absent",
                 f"nothing brings carp into the kernel at boot ({why})",

@@ -126,8 +126,14 @@ class _Netif:
     def _run(self, interface: str, call: Call, *, unit: bool) -> None:
         entry = read_entry(call.words, unicast=self.can.unicast, ordered=self.can.syntax == "vhid")
         if entry.vhid is not None and not unit and self.can.syntax == "pseudo":
-            entry = replace(entry, wrong="this release knows vhid on carpN only")
-        if entry.wrong:
+            self.notes.warning(
+                "persist-ifconfig-refused",
+                f"ifconfig will refuse {call.variable}: this release knows vhid on carpN only",
+                "move it to a carpN of its own, or remove it",
+                self._at(call),
+                interface=interface,
+            )
+        elif entry.wrong:
             self.notes.error(
                 "persist-ifconfig-refused",
                 f"ifconfig will refuse {call.variable}: {entry.wrong}",
@@ -181,13 +187,7 @@ class _Netif:
     def _attach(self, key: tuple[str, int], address: IfAddress, call: Call) -> None:
         holder = self._holder(key[0], address)
         if holder and (holder.interface, holder.vhid) == key:
-            self.notes.warning(
-                "persist-alias-duplicate",
-                f"{address.ip} is attached to vhid {key[1]} a second time by {call.variable}, which restarts the vhid",
-                "remove one of the two lines",
-                self._at(call),
-                interface=key[0],
-            )
+            self._again(holder, address, call)
             return
         if holder:
             self._conflict(holder, address, call)
@@ -196,6 +196,19 @@ class _Netif:
         vhid = self.network.vhids[key]
         places = MappingProxyType({**vhid.address_places, str(address.ip): self._at(call)})
         self.network.vhids[key] = replace(vhid, addresses=(*vhid.addresses, address), address_places=places)
+
+    def _again(self, vhid: BootVhid, address: IfAddress, call: Call) -> None:
+        say, what = self.notes.warning, "restarts the vhid"
+        if self.can.readd_destroys and len(vhid.addresses) == 1:
+            say, what = self.notes.error, "destroys the vhid on this release"
+            del self.network.vhids[vhid.interface, vhid.vhid]
+        say(
+            "persist-alias-duplicate",
+            f"{address.ip} is attached to vhid {vhid.vhid} a second time by {call.variable}, which {what}",
+            "remove one of the two lines",
+            self._at(call),
+            interface=vhid.interface,
+        )
 
     def _conflict(self, holder: BootVhid, address: IfAddress, call: Call) -> None:
         """The later line wins; the vhid that loses its last address stays behind in INIT (recorded on 12.1)."""

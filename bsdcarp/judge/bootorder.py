@@ -27,15 +27,19 @@ _SYNTAX_ERROR = re.compile(r"[Ss]yntax error(: [A-Z][a-z]+( [a-z]+)*)?")
 _UNIT_VARIABLE = re.compile(r"ifconfig_(?P<unit>carp\d{1,5})(_alias\d+|_aliases|_ipv6)?")
 
 
-def boot(snapshot: Snapshot, can: Capabilities, host: str) -> BootState:
-    """Follow the boot of ``snapshot``'s host through its files.  ``host`` only names the places."""
+def boot(snapshot: Snapshot, can: Capabilities, host: str, *, built_in: bool = False) -> BootState:
+    """Follow the boot of ``snapshot``'s host through its files.
+
+    ``host`` only names the places; ``built_in`` says that carp shall be in the kernel itself, which decides what is
+    advised.
+    """
     notes = Notes(host)
     if snapshot.rc_error:
         _unreadable(snapshot, notes)
         return BootState(BootCarp("absent"), troubles=tuple(notes.troubles))
     rc = read_rc_values(snapshot, can)
     loader = read_loader(snapshot, can)
-    carp = boot_carp(snapshot, can, rc, loader, notes)
+    carp = boot_carp(snapshot, can, rc, loader, notes, built_in=built_in)
     passes = boot_sysctls(snapshot, can, carp, loader, notes)
     interfaces = boot_interfaces(snapshot, can, rc, notes)
     units = _units(can, rc, notes)

@@ -23,6 +23,7 @@ _RANGE = re.compile(
     r"(?P<head>(?:[0-9]+\.){0,3})(?P<low>[0-9]+)-(?P<high>[0-9]+)(?P<tail>(?:\.[0-9]+){0,3})(?:/(?P<len>[0-9]+))?"
 )
 _RANGE6 = re.compile(r"(?P<head>[0-9a-fA-F:]*:)(?P<low>[0-9a-fA-F]+)-(?P<high>[0-9a-fA-F]+)(?:/(?P<len>[0-9]+))?")
+_NUMBER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _MOST = 31
 """rc expands at most that many addresses of a range ($netif_ipexpand_max in defaults/rc.conf)."""
 _PASSWORD_LENGTH = 19
@@ -181,10 +182,13 @@ class _Reader:
         text = self.values.get(word)
         if text is None:
             return None
-        if not (text.isascii() and text.isdecimal()) or not low <= int(text) <= high:
+        value = _atoi(text)
+        if word == "advskew" and value < 0:
+            return None  # what ifconfig(8) itself sends for "not said" (recorded on FreeBSD 12.1)
+        if not low <= value <= high:
             self._refuse(f"{word} is not a number from {low} to {high}")
             return None
-        return int(text)
+        return None if word == "advbase" and value == 0 and self.ordered else value
 
     def _read_address(self, family: str) -> IfAddress | None:
         if not self.address:
@@ -235,6 +239,12 @@ _TAKES_VALUE = frozenset(
     }
     | {"laggproto", "laggtype", "addm", "pltime", "vltime", "tunnelfib", "vlanpcp"}
 )
+
+
+def _atoi(text: str) -> int:
+    """Read a number as atoi(3), which ifconfig(8) uses: leading digits count, without any it is 0."""
+    found = _NUMBER.match(text)
+    return int(found[0]) if found else 0
 
 
 def _is_address(word: str) -> bool:

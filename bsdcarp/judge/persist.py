@@ -19,7 +19,15 @@ from bsdcarp.snapshot import Snapshot
 
 __all__ = ["persist"]
 
-_ABOUT_CARP = frozenset({"persist-carp-absent", "persist-kernel-other", "persist-module-missing", "persist-kld-list"})
+_ABOUT_CARP = frozenset(
+    {
+        "persist-carp-absent",
+        "persist-kernel-other",
+        "persist-kernel-replaced",
+        "persist-kld-list",
+        "persist-module-missing",
+    }
+)
 
 
 def persist(desired: Desired, snapshot: Snapshot) -> list[Finding]:
@@ -32,7 +40,7 @@ def persist(desired: Desired, snapshot: Snapshot) -> list[Finding]:
         notes = Notes(desired.host)
         persist_linux(desired, snapshot, notes)
         return _sorted(notes)
-    state = boot(snapshot, desired.capabilities, desired.host)
+    state = boot(snapshot, desired.capabilities, desired.host, built_in=desired.kernel == "static")
     notes = Notes(desired.host)
     names = concerned(desired)
     for trouble in state.troubles:

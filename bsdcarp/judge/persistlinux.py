@@ -59,6 +59,13 @@ def _service(service: DesiredService, desired: Desired, facts: LinuxFacts, notes
             "remove it, then systemctl daemon-reload",
             notes.place(state.fragment),
         )
+    if state.stale:
+        notes.warning(
+            "persist-unit-stale",
+            f"the unit files of {name} are not those that systemd has read; a boot reads them",
+            "systemctl daemon-reload, then ask again",
+            place,
+        )
     for dropin in state.dropins:
         notes.warning(
             "persist-dropin",

@@ -28,6 +28,13 @@ def note_vanishing(desired: Desired, snapshot: Snapshot, state: BootState, notes
                 f"write {PREFIX}{leaf}={value} into /etc/sysctl.conf, or set it back",
                 state.sysctl_places.get(leaf, notes.place("/etc/sysctl.conf")),
             )
+    if demotion := snapshot.sysctls.get("demotion", 0) if state.sysctls.get("demotion") == 0 else 0:
+        notes.info(
+            "persist-demotion-lost",
+            f"{PREFIX}demotion is {demotion} now and would be 0 after a boot: what is out of service now would be back",
+            f"add {demotion} to {PREFIX}demotion again after the boot",
+            notes.place("/etc/sysctl.conf"),
+        )
     for name in dict.fromkeys(v.interface for v in desired.vhids):
         _own(name, snapshot, state, notes)
 

@@ -50,10 +50,12 @@ def plan_aliases(variables: Mapping[str, str], interface: str, family: str, rc: 
     part = variable_part(interface)
     for component in _components(variables.get(f"ifconfig_{part}_aliases", "").split()):
         _expand(component, family, rc, plan)
+    expected = 0
     for number, name in _numbered(variables, part):
         words = variables[name].split()
-        if not words:
+        if not words or (rc.gap_ends and number != expected):
             break  # an alias set to nothing ends the list
+        expected = number + 1
         if words[0] not in _FAMILIES:
             if family == "inet":
                 plan.warnings.append(rc.alias_warning.format(iface=part, number=number, variable=name))

@@ -95,6 +95,12 @@ class PseudoStack(CarpStack):
             raise kernel_error(errno.EEXIST)
         pseudo.parent = parent.name
         interface.addresses.append(address)
+        real = (each for each in self.kernel.interfaces.values() if each.multicast and each.kind != "loop")
+        if any(each.find(address.ip) for each in real):
+            # The owner of an address is preferred for it, whatever was said (carp_set_addr() in ip_carp.c of 9.3).
+            pseudo.advskew = 0
+            if pseudo.running is not None:
+                self.perform(pseudo.running.configure(self.now, advskew=0))
         if pseudo.vhid == 0:
             return
         if pseudo.running is None:

@@ -136,9 +136,14 @@ class Netif:
         if used:
             self._ifconfig(name, "up")
         used |= self._aliases(name, "inet")
-        if ipv6 or name == "lo0":
+        if name == "lo0" or (ipv6 and self._ipv6_wanted(name)):
             used |= self._aliases(name, "inet6")
         return used
+
+    def _ipv6_wanted(self, name: str) -> bool:
+        """Whether ``ipv6_network_interfaces`` admits the inet6 aliases (ipv6if() in network.subr of 9.3 and 12.1)."""
+        names = (self.conf.get("ipv6_network_interfaces") or "auto").split()
+        return name in names or [word.lower() for word in names] == ["auto"]
 
     def _arguments(self, name: str) -> list[str]:
         words = self.conf.get(f"ifconfig_{variable_part(name)}").split()

@@ -67,6 +67,7 @@ class RcShape:
     ``netif_status``: rc.d/netif knows the command ``status``.
     ``hyphen``: the pattern that rc takes for an address range in an alias.
     ``network_ipv6``: IPv6 is set up by rc.d/network_ipv6 from ``ipv6_enable`` and ``ipv6_ifconfig_IF``.
+    ``gap_ends``: a missing aliasN hides all that come behind it.
     ``early_log``: kernel log lines from before syslogd runs stay in the message buffer that dmesg prints.
     """
 
@@ -80,6 +81,7 @@ class RcShape:
     link_local_anyway: bool = False
     network_ipv6: bool = False
     clone_error: bool = False
+    gap_ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +237,8 @@ _R72 = replace(
         keys=False,
     ),
     sysrc=None,
-    rc=replace(_R93.rc, inet6_ifdisabled=False, network_ipv6=True),
+    # ifalias_up() counts up from alias0, and knows no ranges yet (etc/network.subr up to 9.0 and 8.x).
+    rc=replace(_R93.rc, inet6_ifdisabled=False, network_ipv6=True, gap_ends=True, hyphen=r"(?!)"),
     absent_commands=frozenset({"freebsd-version", "sysrc"}),
 )
 

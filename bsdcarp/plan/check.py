@@ -9,6 +9,8 @@ from bsdcarp.plaintext import printable
 from bsdcarp.plan.check_linux import Problem, host_problems, interface_problems
 from bsdcarp.platforms.desired import Desired, DesiredVhid
 from bsdcarp.snapshot import NetworkInterface, Snapshot
+from bsdcarp.textfiles.aliases import empty_aliases, numbered
+from bsdcarp.textfiles.rcconf import RcConf
 
 __all__ = ["check"]
 
@@ -56,6 +58,7 @@ def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterat
             "use an Ethernet, VLAN, bridge or lagg interface",
         )
     yield from interface_problems(vhid, interface, snapshot)
+    yield from _hidden_aliases(desired, vhid.unit or vhid.interface)
     pseudo = desired.capabilities.syntax == "pseudo"
     if pseudo:
         yield from _other_unit(desired, vhid, interface, snapshot)
@@ -73,6 +76,23 @@ def _problems(desired: Desired, vhid: DesiredVhid, snapshot: Snapshot) -> Iterat
                 f"{vip} lies outside the networks of {vhid.interface} ({networks})",
                 "give the interface an address in that network, or correct the address",
             )
+
+
+def _hidden_aliases(desired: Desired, interface: str) -> Iterator[Problem]:
+    """An alias without a value ends rc's list (network.subr), so what is written behind it never comes up."""
+    for path, file in desired.files.items():
+        if "/rc.conf" not in path or not file.text:
+            continue
+        conf = RcConf.parse(file.text)
+        highest = max((n for n, value in numbered(conf, interface).items() if value), default=-1)
+        for name, line in empty_aliases(conf, interface):
+            number = name.rpartition("alias")[2]
+            if number.isdecimal() and int(number) < highest:
+                yield (
+                    "host-alias-empty",
+                    f"{name} in line {line} of {path} is empty, which hides alias{highest} and all others behind it",
+                    "delete that line, then apply again",
+                )
 
 
 def _own(interface: NetworkInterface) -> list[IfAddress]:

@@ -123,7 +123,7 @@ def _notes(desired: Desired, snapshot: Snapshot) -> Iterator[Finding]:
             "kernel-without-carp",
             Severity.WARNING,
             f"the running kernel has no carp and {why}, so nothing can go live yet",
-            "build and boot a kernel with `device carp`, then apply again",
+            "build one and boot it: bsdcarp kernel build, then bsdcarp kernel install; then apply again",
             host=desired.host,
         )
     else:
@@ -131,6 +131,6 @@ def _notes(desired: Desired, snapshot: Snapshot) -> Iterator[Finding]:
             "kernel-still-module",
             Severity.INFO,
             "carp comes from a module; the kernel with `device carp` that the inventory asks for does not run yet",
-            "build and boot it",
+            "bsdcarp kernel build, then bsdcarp kernel install",
             host=desired.host,
         )

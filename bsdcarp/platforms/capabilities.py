@@ -65,6 +65,9 @@ class Capabilities:
     readd_restarts: bool = True
     """Adding an address that is there already restarts or destroys the vhid; recorded on 12.1, in_control() of 10.x.
     Nobody looked on the older ones, and sparing an address costs nothing, so it is assumed there."""
+    readd_destroys: bool = False
+    """Adding it again destroys the vhid and then fails, so that it is gone; in_difaddr_ioctl() in netinet/in.c of 11.0
+    to 11.2 (opnsense/core#2486)."""
     owner_advskew_zero: bool = False
     """An address that another interface owns forces advskew 0; carp_set_addr() up to 9.x."""
     ascending_vhids: bool = False
@@ -165,8 +168,10 @@ def _history() -> tuple[tuple[tuple[int, int], Capabilities], ...]:
     )
     v10_3 = replace(v10_0, ssh="modern")
     v10_4 = replace(v10_3, print_key=True)
-    v11_0 = replace(v10_4, trailing_space=False, cidr_output=True, allow_restarts=True, log_style="vhid")
-    v11_3 = replace(v11_0, sysctls=_VHID_SYSCTLS | {"dscp"})
+    v11_0 = replace(
+        v10_4, trailing_space=False, cidr_output=True, allow_restarts=True, log_style="vhid", readd_destroys=True
+    )
+    v11_3 = replace(v11_0, sysctls=_VHID_SYSCTLS | {"dscp"}, readd_destroys=False)
     v12_0 = replace(v11_3, netif_reads_netif=True)
     v13_0 = replace(v12_0, loader_conf_d=True, boot_id=True, nextboot_zfs=True)
     v14_0 = replace(

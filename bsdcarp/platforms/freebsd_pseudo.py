@@ -43,7 +43,7 @@ def merge(
     rc, names = _clones(rc, units, old, previous)
     after = _CLONED
     for name, value in wanted.items():
-        if not same_words(before.value(name), value):
+        if not same_words(before.value(name), value, vhid_first=False):
             rc = rc.set(name, value, after)
         after = name
     return rc, names

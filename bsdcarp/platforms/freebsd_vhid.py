@@ -93,6 +93,7 @@ class _Ours:
 def _merge_interface(ours: _Ours, rc: RcFiles, fragment: RcConf) -> RcFiles:
     name = ours.interface
     wanted = {_key(value): value for _, value in sorted(numbered(fragment, name).items())}
+    _drop_what_sh_computes(name, rc, wanted)
     elsewhere = _unseen_numbers(name, rc)
     rc = _other_forms(ours, rc, wanted)
     rc = _without_overridden(ours, rc)
@@ -139,11 +140,24 @@ def _without_overridden(ours: _Ours, rc: RcFiles) -> RcFiles:
     return rc
 
 
+def _drop_what_sh_computes(interface: str, rc: RcFiles, wanted: dict[Hashable, str]) -> None:
+    """Take from ``wanted`` what a line says already whose value only sh can tell: twice it would restart the vhid."""
+    for number, value in _numbered_by_sh(interface, rc).items():
+        name, key = f"ifconfig_{variable_name(interface)}_alias{number}", _key(value)
+        if rc.known(name) and rc.get(name) is None and key in wanted and same_words(value, wanted[key]):
+            del wanted[key]
+
+
 def _unseen_numbers(interface: str, rc: RcFiles) -> frozenset[int]:
     """Return the numbers that only sh found: assigned by a file that is sourced from one of these."""
+    variable = variable_name(interface)
+    return frozenset(n for n in _numbered_by_sh(interface, rc) if not rc.known(f"ifconfig_{variable}_alias{n}"))
+
+
+def _numbered_by_sh(interface: str, rc: RcFiles) -> dict[int, str]:
+    """Return the values of the interface's aliases as sh found them on the host, by number."""
     pattern = re.compile(rf"ifconfig_{re.escape(variable_name(interface))}_alias(0|[1-9][0-9]*)")
-    found = {int(match[1]) for name in rc.evaluated if (match := pattern.fullmatch(name)) and not rc.known(name)}
-    return frozenset(found)
+    return {int(match[1]): value for name, value in rc.evaluated.items() if (match := pattern.fullmatch(name))}
 
 
 def _components(value: str) -> list[str]:

@@ -100,6 +100,8 @@ class KernelDirectory:
 
     name: str
     module: str = ""
+    newer: Literal["", "static", "plain", "unknown"] = ""
+    """Set where the kernel was installed after the boot: whether carp is compiled in, as config(8) finds it there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class Snapshot:
     rc_error: str = ""
     """What sh said when an rc.conf file did not parse; then ``rc`` is empty."""
     kernels: tuple[KernelDirectory, ...] = ()
+    boot_on_zfs: bool = False
+    """Whether /boot lies on ZFS; only asked where nextboot(8) has been used."""
     sources: bool = False
     """Whether /usr/src/sys/ARCH/conf/GENERIC is there."""
     boot_id: str = ""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import Literal
 
 from bsdcarp.errors import HostRefused, RemoteError
 from bsdcarp.model import Release
@@ -111,8 +112,8 @@ def _sort_in(found: _Sections, head: list[str], raw: bytes) -> None:
     match head:
         case ["rc", name]:
             found.rc[name] = body
-        case ["kernel", name, module]:
-            found.kernels.append(KernelDirectory(name, "" if module == "none" else module))
+        case ["kernel", name, module, *newer]:
+            found.kernels.append(KernelDirectory(name, "" if module == "none" else module, _newer(newer)))
         case ["unwritable", path]:
             found.unwritable.add(path)
         case ["appliance", name]:
@@ -136,6 +137,15 @@ def _complete(found: _Sections, host: str) -> None:
             place=host,
             remedy=f"try again; if it stays so, log in by hand and see what {silent[0]} says",
         )
+
+
+def _newer(words: list[str]) -> Literal["", "static", "plain", "unknown"]:
+    match words:
+        case ["static" | "plain" as told]:
+            return told
+        case []:
+            return ""
+    return "unknown"
 
 
 def _freebsd(found: _Sections, hostname: str, kernel_release: str, machine: str, uid: int) -> Snapshot:
@@ -174,6 +184,7 @@ def _freebsd(found: _Sections, hostname: str, kernel_release: str, machine: str,
         rc=MappingProxyType(found.rc if rc_complete else {}),
         rc_error="" if rc_complete else _rc_error(found),
         kernels=tuple(found.kernels),
+        boot_on_zfs="zfs" in found.body,
         sources="sources" in found.body,
     )
 

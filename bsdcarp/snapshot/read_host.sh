@@ -89,6 +89,17 @@ rc_variables() {
     section rc-end
 }
 
+# A kernel that was installed after this boot is not the one that runs: config(8) may tell whether it has carp.
+# rc.d/dmesg writes the file it is compared with at every boot.
+newer_kernel() {
+    newer=''
+    if [ ! -f "$R/var/run/dmesg.boot" ] || [ ! "$1" -nt "$R/var/run/dmesg.boot" ]; then return 0; fi
+    newer=unknown
+    if config=$(config -x "$1" 2>/dev/null); then
+        case $config in *device[\ \	]carp*) newer=static ;; *) newer=plain ;; esac
+    fi
+}
+
 read_freebsd() {
     section sysctl
     printf '%s\n' "$facts"
@@ -115,8 +126,13 @@ read_freebsd() {
         d=${f%/kernel}
         module=none
         if [ -f "$d/carp.ko" ]; then module=carp; elif [ -f "$d/if_carp.ko" ]; then module=if_carp; fi
-        section kernel "${d##*/}" $module
+        newer_kernel "$f"
+        section kernel "${d##*/}" $module $newer
     done
+    # Whether a choice of nextboot(8) is for one boot only depends on what the loader can write.
+    if [ -f "$R/boot/nextboot.conf" ]; then
+        case $(df -T "$R/boot" 2>/dev/null) in *' zfs '*) section zfs ;; esac
+    fi
     if [ -f "$R/usr/src/sys/$1/conf/GENERIC" ]; then section sources; fi
     for f in /etc /boot /var/db; do writable "$f"; done
     if [ -d "$R/usr/local/opnsense" ]; then section appliance OPNsense

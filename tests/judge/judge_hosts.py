@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from boot_traps import CLEAN, CleanHost, Edit, Trap
+from clean_hosts import CleanHost
 
 from bsdcarp.model import Secret, vip
 from bsdcarp.platforms.capabilities import capabilities, parse_release
@@ -47,21 +47,6 @@ def evaluate(texts: tuple[tuple[str, str], ...]) -> tuple[dict[str, str], str]:
         title, _, body = section.partition("\n")
         found[title.removeprefix("rc ")] = body
     return found, ""
-
-
-def apply_edits(files: Mapping[str, str], edits: tuple[Edit, ...]) -> dict[str, str]:
-    texts = dict(files)
-    for edit in edits:
-        if edit.how == "append":
-            texts[edit.path] = texts.get(edit.path, "") + edit.text
-        elif edit.how == "replace":
-            assert edit.old in texts[edit.path], (edit.path, edit.old)
-            texts[edit.path] = texts[edit.path].replace(edit.old, edit.text)
-        elif edit.text:
-            texts[edit.path] = edit.text
-        else:
-            texts.pop(edit.path, None)
-    return texts
 
 
 def snapshot_of(host: CleanHost, files: Mapping[str, str] | None = None, **changes: object) -> Snapshot:
@@ -145,16 +130,3 @@ def desired_of(host: CleanHost, name: str = HOST) -> Desired:
         ),
         kernel="present",
     )
-
-
-def trapped(trap: Trap) -> tuple[Desired, Snapshot]:
-    """Return the wish and the snapshot of a host in that trap."""
-    host = CLEAN[trap.release]
-    changes: dict[str, object] = {}
-    if trap.carp is not None:
-        changes["carp"] = trap.carp
-    if trap.kernels is not None:
-        changes["kernels"] = tuple(KernelDirectory(name, module) for name, module in trap.kernels.items())
-    if trap.bootfile:
-        changes["bootfile"] = trap.bootfile
-    return desired_of(host), snapshot_of(host, apply_edits(host.files, trap.edits), **changes)

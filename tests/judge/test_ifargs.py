@@ -75,7 +75,9 @@ def test_addresses_get_the_mask_that_ifconfig_gives_them(text: str, address: str
     [
         ("inet vhid", "vhid needs a value"),
         ("inet vhid 0 10.0.0.1", "vhid is not a number from 1 to 255"),
-        ("inet vhid 1 advskew x 10.0.0.1", "advskew is not a number from 0 to 254"),
+        ("inet vhid x 10.0.0.1", "vhid is not a number from 1 to 255"),
+        ("inet vhid 1 advskew 255 10.0.0.1", "advskew is not a number from 0 to 254"),
+        ("inet vhid 1 advbase -1 10.0.0.1", "advbase is not a number from 0 to 255"),
         ("inet advskew 1 vhid 1 10.0.0.1", "advskew stands before vhid"),
         ("inet vhid 1 peer 10.0.0.2 10.0.0.1", "this release does not know peer"),
         ("inet 2001:db8::1", "2001:db8::1 stands behind the word inet"),
@@ -84,6 +86,26 @@ def test_addresses_get_the_mask_that_ifconfig_gives_them(text: str, address: str
 )
 def test_what_ifconfig_refuses(text: str, wrong: str) -> None:
     assert read_entry(text.split()).wrong == wrong
+
+
+@pytest.mark.parametrize(
+    ("text", "vhid", "advbase", "advskew"),
+    [
+        ("inet vhid 1x advskew abc 10.0.0.1", 1, None, 0),
+        ("inet vhid 1 advskew -1 10.0.0.1", 1, None, None),
+        ("inet vhid 1 advskew 5x advbase 2 10.0.0.1", 1, 2, 5),
+        ("inet vhid 1 advbase 0 10.0.0.1", 1, None, None),
+    ],
+)
+def test_numbers_are_read_as_ifconfig_reads_them(
+    text: str, vhid: int, advbase: int | None, advskew: int | None
+) -> None:
+    entry = read_entry(text.split())
+    assert (entry.vhid, entry.advbase, entry.advskew, entry.wrong) == (vhid, advbase, advskew, "")
+
+
+def test_up_to_freebsd_9_advbase_may_be_zero() -> None:
+    assert read_entry(["vhid", "1", "advbase", "0", "advskew", "5", "10.0.0.1"], ordered=False).advbase == 0
 
 
 def test_a_password_is_no_keyword_and_never_shown() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from boot_traps import CLEAN
+from clean_hosts import CLEAN
 from judge_hosts import HOST, snapshot_of
 
 from bsdcarp.judge import persist, verify_host

@@ -7,7 +7,7 @@ from dataclasses import replace
 from ipaddress import ip_interface
 
 import pytest
-from boot_traps import CLEAN, CleanHost, WantedVhid
+from clean_hosts import CLEAN, CleanHost, WantedVhid
 from judge_hosts import HOST, UP, desired_of, snapshot_of
 
 from bsdcarp.judge import persist
@@ -194,10 +194,14 @@ def test_what_runs_and_stands_in_no_file_would_vanish() -> None:
         interfaces={**snapshot.interfaces, "em1": em1},
         sysctls={**snapshot.sysctls, "ifdown_demotion_factor": 0, "senderr_demotion_factor": 240, "demotion": 5},
     )
-    assert [f.rule for f in persist(desired_of(one), changed)] == ["persist-live-only", "persist-live-sysctl"]
+    assert [f.rule for f in persist(desired_of(one), changed)] == [
+        "persist-live-only",
+        "persist-live-sysctl",
+        "persist-demotion-lost",
+    ]
     kept = {**one.files, SYSCTL: one.files[SYSCTL] + "net.inet.carp.ifdown_demotion_factor=0\n"}
     only = snapshot_of(one, kept, sysctls=changed.sysctls)
-    assert persist(desired_of(one), only) == []
+    assert [f.rule for f in persist(desired_of(one), only)] == ["persist-demotion-lost"]
 
 
 def test_an_old_vhid_of_our_own_must_not_come_back() -> None:
@@ -253,6 +257,31 @@ def test_a_kernel_that_was_built_for_carp_is_trusted() -> None:
     assert rules(clean, files, carp="absent", kernels=kernels) == []
     files[conf] = "include GENERIC\nident CARP\n"
     assert rules(clean, files, carp="absent", kernels=kernels) == ["persist-kernel-other"]
+
+
+def test_a_newer_kernel_that_tells_nothing_is_only_doubted() -> None:
+    clean = CLEAN["12.1"]
+    files = {**clean.files, LOADER: ""}
+    newer = (KernelDirectory("kernel", "", "unknown"),)
+    [finding] = persist(desired_of(clean), snapshot_of(clean, files, carp="static", kernels=newer))
+    assert (finding.rule, finding.severity.value) == ("persist-kernel-replaced", "warning")
+
+
+def test_where_carp_shall_be_built_in_nobody_is_told_to_load_the_module() -> None:
+    clean = CLEAN["12.1"]
+    files = {**clean.files, LOADER: ""}
+    wanted = replace(desired_of(clean), kernel="static")
+    [finding] = persist(wanted, snapshot_of(clean, files, carp="absent"))
+    assert finding.rule == "persist-carp-absent"
+    assert "bsdcarp kernel build" in finding.remedy
+    assert "carp_load" not in finding.remedy
+
+
+def test_nextboot_on_zfs_is_for_one_boot_from_13_on() -> None:
+    nextboot = {"/boot/nextboot.conf": 'nextboot_enable="YES"\nkernel="kernel"\n'}
+    for release, rule in (("12.1", "persist-nextboot-zfs"), ("14.2", "persist-nextboot")):
+        clean = CLEAN[release]
+        assert rules(clean, {**clean.files, **nextboot}, boot_on_zfs=True) == [rule]
 
 
 def test_the_boot_state_tells_the_sysctls_of_both_moments() -> None:

@@ -8,7 +8,7 @@ from ipaddress import ip_interface
 from types import MappingProxyType
 
 import pytest
-from boot_traps import CLEAN
+from clean_hosts import CLEAN
 from judge_hosts import HOST, UP, desired_of, snapshot_of
 
 from bsdcarp.judge import verify_host

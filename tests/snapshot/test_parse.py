@@ -44,6 +44,9 @@ def test_freebsd_facts() -> None:
             section("contents", "a=1\nno newline at the end"),
             section("kernel kernel carp"),
             section("kernel kernel.old none"),
+            section("kernel kernel.new none static"),
+            section("kernel kernel.odd none anything"),
+            section("zfs"),
             section("unwritable /boot"),
             section("sources"),
             section("rc-begin"),
@@ -63,7 +66,13 @@ def test_freebsd_facts() -> None:
     assert not snapshot.files["/boot/loader.conf"].writable
     assert snapshot.text("/etc/absent") == ""
     assert snapshot.rc == {"ifconfig_em0": "inet 10.0.0.1/24\nsecond line"}
-    assert [(k.name, k.module) for k in snapshot.kernels] == [("kernel", "carp"), ("kernel.old", "")]
+    assert [(k.name, k.module, k.newer) for k in snapshot.kernels] == [
+        ("kernel", "carp", ""),
+        ("kernel.old", "", ""),
+        ("kernel.new", "", "static"),
+        ("kernel.odd", "", "unknown"),
+    ]
+    assert snapshot.boot_on_zfs
     assert snapshot.unwritable == {"/boot"}
     assert snapshot.sources
 

@@ -10,9 +10,15 @@ from bsdcarp.lab.filetree import FileTree
 
 __all__ = ["PLACES", "Unit", "UnitFiles"]
 
-PLACES = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")
-"""First wins."""
-_ADMIN = PLACES[0]
+_ADMIN = "/etc/systemd/system"
+PLACES = (
+    "/etc/systemd/system.control",
+    _ADMIN,
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+)
+"""First wins (systemd.unit(5))."""
 
 
 @dataclass(frozen=True, slots=True)
