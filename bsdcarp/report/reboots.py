@@ -52,7 +52,7 @@ def _hosts(console: Console, rolled: Rolled) -> None:
 
 
 def _vips(console: Console, vips: Iterable[VipReport]) -> None:
-    table = _table("address", "group", "asked by", "sent", "lost", "longest gap", "lost while each host was rebooted")
+    table = _table("address", "group", "asked by", "sent", "lost", "longest gap", "during the reboot of")
     silent: dict[str, list[str]] = {}
     for vip in vips:
         if vip.why:
