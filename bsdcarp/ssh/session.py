@@ -22,6 +22,9 @@ __all__ = ["Session", "connect"]
 # sshd drops connections at random from the tenth that has not logged in yet (MaxStartups 10:30:100 in
 # sshd_config(5)), which a fleet behind one jump host would run into.
 _STRANGERS = 8
+_ALIVE_SECONDS = 15.0
+"""Silence after which a host is asked whether it is there.  One that lost its power has forgotten the connection, and
+installing a kernel was waited for as long as it may take (seen on FreeBSD 12.1)."""
 _gates: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_STRANGERS))
 
 
@@ -85,6 +88,7 @@ def connect(target: SshTarget) -> Session:
                 transport = handshake(stream, hop)
                 stack.callback(transport.shut)
                 log_in(transport, hop)
+                transport.ask_for_life(_ALIVE_SECONDS)
                 return transport
 
         way: Transport | None = None

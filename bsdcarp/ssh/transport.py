@@ -27,17 +27,24 @@ __all__ = ["Transport", "handshake"]
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 _JOIN_SECONDS = 2.0
+_UNANSWERED = 4
 
 
 class _Packetizer(paramiko.packet.Packetizer):
     # What a server says before (or instead of) its greeting; sshd says there that it has too many connections.
     preamble = ""
+    unanswered = 0
 
     def readline(self, timeout: float) -> str:
         line = super().readline(timeout)
         if not line.startswith("SSH-") and not self.preamble:
             self.preamble = line
         return line
+
+    def read_message(self) -> Any:
+        message = super().read_message()
+        self.unanswered = 0
+        return message
 
 
 class Transport(paramiko.Transport):
@@ -83,6 +90,25 @@ class Transport(paramiko.Transport):
                 macs=tuple(parsed["server_mac_algo_list"]),
             )
         return parsed
+
+    def ask_for_life(self, interval: float) -> None:
+        """Ask every ``interval`` seconds for an answer, and end the connection when ``_UNANSWERED`` questions got none.
+
+        paramiko's own question wants no answer, so it only notices a host that is up again.
+        """
+
+        def ask() -> None:
+            if self.packetizer.unanswered >= _UNANSWERED:
+                self.shut()
+                return
+            self.packetizer.unanswered += 1
+            message = paramiko.Message()
+            message.add_byte(paramiko.common.cMSG_GLOBAL_REQUEST)
+            message.add_string("keepalive@openssh.com")
+            message.add_boolean(True)
+            self._send_user_message(message)  # type: ignore[attr-defined]  # the stubs leave it out
+
+        self.packetizer.set_keepalive(interval, ask)
 
     def shut(self) -> None:
         """Close, and wait until nothing of the connection runs any more: no reader, no timer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -179,3 +180,38 @@ def test_a_prompt_that_never_comes_is_given_up(target: Target, keys: Path, monke
         session.run(b"echo\n", timeout=10, become=Become("sudo", Secret("hunter2")))
     assert not caught.value.sent
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_host_that_lost_its_power_is_noticed_before_the_time_is_over(
+    target: Target, keys: Path, monkeypatch: pytest.MonkeyPatch, frozen: bool
+) -> None:
+    """It answers no question any more, or forgot the connection and answers the first with a reset."""
+    over = threading.Event()
+
+    class Forgetful(Odd):
+        def check_global_request(self, kind: str, msg: paramiko.Message) -> bool:
+            if frozen:
+                over.wait(20)
+            else:
+                self.channels[0].get_transport().close()
+            return False
+
+    monkeypatch.setattr("bsdcarp.ssh.session._ALIVE_SECONDS", 0.5)
+    begun = time.monotonic()
+    with odd_server(Forgetful(), keys / "host_ed25519") as port, connect(target(port)) as session:
+        with pytest.raises(RunFailed, match="the connection was lost") as caught:
+            session.run(b"make installkernel\n", timeout=20)
+        over.set()
+    assert caught.value.sent
+    assert time.monotonic() - begun < 12
+
+
+def test_a_host_that_answers_is_waited_for(target: Target, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bsdcarp.ssh.session._ALIVE_SECONDS", 0.2)
+    with (
+        odd_server(Odd(), keys / "host_ed25519") as port,
+        connect(target(port)) as session,
+        pytest.raises(RunFailed, match="no answer within 3 s"),
+    ):
+        session.run(b"make installkernel\n", timeout=3)
