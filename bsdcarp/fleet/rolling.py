@@ -25,7 +25,8 @@ from bsdcarp.fleet.reboot import Rebooted, reboot_host
 from bsdcarp.fleet.standdown import StandDown, Way, stand_down, take_back, way_down, welcome
 from bsdcarp.fleet.verification import settle_seconds
 from bsdcarp.model import Finding, Secret, Severity
-from bsdcarp.platforms.paths import PENDING_PATHS
+from bsdcarp.platforms.freebsd import LOADER_CONF
+from bsdcarp.platforms.paths import PENDING_PATHS, RECORD_PATH
 
 __all__ = ["HostReboot", "Result", "Rolled", "Rolling", "roll", "survey"]
 
@@ -260,7 +261,8 @@ class _Turn:
         files = changed_files(before.desired[self.host], before.snapshot(self.host), back.snapshot)
         if new:
             # Which kernel boots is written there, and what a static one needs no more.
-            files = tuple(finding for finding in files if not finding.place.file.endswith(":/boot/loader.conf"))
+            written = (f"{self.host}:{LOADER_CONF}", f"{self.host}:{RECORD_PATH}")
+            files = tuple(finding for finding in files if not finding.place.file.startswith(written))
         findings = (*files, *found.findings)
         if found.error is not None:
             return replace(_failure(self.host, found.error), findings=findings)

@@ -46,6 +46,8 @@ class NextBoot:
     """File and line that bring it."""
     panics: bool = False
     """Whether that boot would load a module into a kernel that has it compiled in."""
+    once: bool = False
+    """Whether nextboot(8) chose it, for that boot only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +140,9 @@ def running_directory(snapshot: Snapshot) -> str:
 def new_directory(ident: str, snapshot: Snapshot, boot: NextBoot, *, running: bool = True) -> str:
     """Return a directory below /boot for a kernel called ``ident`` that neither runs now nor boots next.
 
-    So a power loss while it is filled leaves the loader everything it needs.
+    So a power loss while it is filled leaves the loader everything it needs.  A trial that was chosen and never booted
+    is begun anew in the same place: installing takes that choice back first.
     """
-    taken = {boot.directory, running_directory(snapshot) if running else ""}
+    taken = {"" if boot.once else boot.directory, running_directory(snapshot) if running else ""}
     names = [f"kernel.{ident}", *(f"kernel.{ident}-{number}" for number in range(2, _SPARE))]
     return next(name for name in names if name not in taken)

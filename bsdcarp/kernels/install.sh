@@ -18,6 +18,10 @@ without_module() {
     [ ! -e "$1/carp.ko" ] && [ ! -e "$1/if_carp.ko" ]
 }
 
+# landed FILE...: they are on the disk.  FreeBSD's sync(8) only schedules that, and a power loss within half a minute
+# took with it what had been synced (seen on 9.3 and 12.1); fsync(1) brings a file there, and its name with it.
+landed() { fsync "$@" 2>/dev/null || sync; }
+
 # A kernel that says what it was made of must say carp.
 has_carp() {
     config=$(config -x "$1" 2>/dev/null) || return 0
@@ -48,10 +52,10 @@ install_kernel() {
     has_carp "$BOOT/$fresh/kernel" || stop failed "the kernel that was built has no carp in it"
     without_module "$BOOT/$fresh" || stop failed "cannot remove the carp module from /boot/$fresh"
     kldxref "$BOOT/$fresh" 2>/dev/null || :
-    sync
+    landed "$BOOT/$fresh"/*
     rm -rf "${BOOT:?}/$NAME" || stop failed "cannot remove the old /boot/$NAME"
     mv "$BOOT/$fresh" "$BOOT/$NAME" || stop failed "cannot rename /boot/$fresh"
-    sync
+    landed "$BOOT/$NAME" "$BOOT/$NAME/kernel"
     release
     say installed "$NAME"
 }
@@ -75,7 +79,7 @@ try_kernel() {
         *"kernel=\"$NAME\""*) ;;
         *) nextboot -D; stop failed "nextboot left no kernel in /boot/nextboot.conf: $said" ;;
     esac
-    sync
+    landed "$BOOT/nextboot.conf"
     release
     say trying "$NAME"
 }

@@ -120,6 +120,13 @@ def test_a_new_kernel_never_goes_where_one_runs_or_boots(running: str, default: 
     assert new_directory("CARP", look, NextBoot(default, "absent")) not in (running, default)
 
 
+def test_a_trial_that_was_never_booted_is_begun_anew_in_its_place() -> None:
+    look = replace(snapshot(), bootfile="/boot/kernel/kernel")
+    assert new_directory("CARP", look, NextBoot("kernel.CARP", "static", once=True)) == "kernel.CARP"
+    tried = replace(look, bootfile="/boot/kernel.CARP/kernel")
+    assert new_directory("CARP", tried, NextBoot("kernel.CARP", "static", once=True)) == "kernel.CARP-2"
+
+
 _LINES = st.lists(
     st.sampled_from(
         [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from kernel_lab import KernelLab, kernel_lab, pair
+
+from bsdcarp.kernels import Place, trial_script
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -173,6 +177,33 @@ def test_install_without_trial_boots_nothing(start: Callable[..., KernelLab]) ->
     assert bench.machine.generation == generation
     assert "kernel=" not in (bench.machine.read("/boot/loader.conf") or "")
     assert not bench.machine.tree.exists("/boot/nextboot.conf")
+
+
+def test_a_host_that_serves_with_the_module_gets_a_kernel(start: Callable[..., KernelLab]) -> None:
+    """What loads the module is still in loader.conf during the trial; that is no fault of the kernel."""
+    bench = start("12.1", "module")
+    assert bench.run("apply", "--yes").status == 0
+    bench.path.write_text(pair("12.1", "static"))
+    assert bench.kernel("build").row[0] == "built"
+    result = bench.kernel("install")
+    assert result.row[0] == "changed", result.row
+    assert "carp_load" not in (bench.machine.read("/boot/loader.conf") or "")
+
+
+def test_an_installation_that_ended_between_its_choice_and_the_boot_goes_on(start: Callable[..., KernelLab]) -> None:
+    """So on FreeBSD 12.1: it put a second kernel there, and took the choice for somebody else's."""
+    bench = start()
+    bench.ready()
+    assert bench.kernel("install", "--no-trial").row[0] == "changed"
+    script = trial_script(Place("CARP", "amd64"), "kernel.CARP", owner="x", options="-e carp_load=NO", token="a" * 16)
+    environment = {**os.environ, **bench.machine.session_env()}
+    subprocess.run(["/bin/sh", "-s"], input=script, env=environment, cwd=bench.machine.root, check=True)
+    shown = bench.kernel("status").document["hosts"]["a"]
+    assert [finding["rule"] for finding in shown["findings"]] == ["persist-nextboot"]
+    result = bench.kernel("install")
+    assert result.row[0] == "changed", result.row
+    assert bench.machine.kernel.image.directory == "kernel.CARP"
+    assert not bench.machine.tree.exists("/boot/kernel.CARP-2")
 
 
 def test_a_mounted_boot_environment_is_prepared(start: Callable[..., KernelLab]) -> None:
