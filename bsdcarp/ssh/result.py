@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from bsdcarp.errors import SshError
 
-__all__ = ["Result", "RunFailed"]
+__all__ = ["Crowded", "Result", "RunFailed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +35,7 @@ class RunFailed(SshError):
     def __init__(self, cause: str, *, place: str = "", remedy: str = "", sent: bool = False) -> None:
         super().__init__(cause, place=place, remedy=remedy)
         self.sent = sent
+
+
+class Crowded(SshError):
+    """sshd has too many connections that are not logged in yet, and will take others in a moment."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from types import TracebackType
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from bsdcarp.ssh.become import Become
 from bsdcarp.ssh.lean import import_paramiko
-from bsdcarp.ssh.result import Result, RunFailed
+from bsdcarp.ssh.result import Crowded, Result, RunFailed
 from bsdcarp.ssh.target import SshTarget
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ _STRANGERS = 8
 _ALIVE_SECONDS = 15.0
 """Silence after which a host is asked whether it is there.  One that lost its power has forgotten the connection, and
 installing a kernel was waited for as long as it may take (seen on FreeBSD 12.1)."""
+_PAUSES = (0.5, 1.0, 2.0)
+"""Seconds, more or less, after which one that was turned away all the same knocks again."""
 _gates: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(_STRANGERS))
 
 
@@ -91,7 +95,16 @@ def connect(target: SshTarget) -> Session:
                 transport.ask_for_life(_ALIVE_SECONDS)
                 return transport
 
+        def reach_patiently(hop: SshTarget, through: Transport | None) -> Transport:
+            for pause in _PAUSES:
+                try:
+                    return reach(hop, through)
+                except Crowded:
+                    # Others are let in at random meanwhile: not all that were turned away come back at once.
+                    time.sleep(pause * (0.5 + random.random()))  # noqa: S311  # nothing to guess
+            return reach(hop, through)
+
         way: Transport | None = None
         for hop in target.jumps:
-            way = reach(hop, way)
-        return Session(target, reach(target, way), stack.pop_all().close)
+            way = reach_patiently(hop, way)
+        return Session(target, reach_patiently(target, way), stack.pop_all().close)

@@ -19,6 +19,7 @@ from paramiko.kex_curve25519 import KexCurve25519
 from bsdcarp.errors import SshError
 from bsdcarp.ssh.algorithms import Algorithms, Offer, advice, allowed
 from bsdcarp.ssh.hostkeys import acquaintance
+from bsdcarp.ssh.result import Crowded
 from bsdcarp.ssh.target import SshTarget
 
 __all__ = ["Transport", "handshake"]
@@ -178,6 +179,12 @@ def _failure(error: Exception, transport: Transport, target: SshTarget) -> SshEr
     if isinstance(met, TimeoutError) or transport.packetizer.handshake_timed_out():
         return _silence(transport, target)
     said = transport.packetizer.preamble
+    if "MaxStartups" in said:
+        return Crowded(
+            f"sshd at {target.endpoint} has too many connections that are not logged in yet",
+            place=target.name,
+            remedy="raise MaxStartups in its sshd_config, or use --parallel",
+        )
     if transport.remote_version:
         why = error.strerror if isinstance(error, OSError) else str(error)
         cause = f"the key exchange with {target.endpoint} failed: {why or 'the connection was closed'}"

@@ -7,6 +7,7 @@ import shlex
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from odd_server import Odd, odd_server, odd_target, tcp_server, until_closed
 from sshd_peer import TIMEOUT, Sshd, StartSshd, TargetFor, free_port, needs_sshd
 
 from bsdcarp.errors import SshError
-from bsdcarp.ssh import SshTarget, connect, resolve
+from bsdcarp.ssh import SshTarget, connect, resolve, session
 
 pytestmark = needs_sshd
 
@@ -114,6 +115,23 @@ def test_twenty_hosts_behind_one_jump_host_with_default_limits(
     targets = [target_for(shared_sshd, name=f"server{number}", jumps=(jump,)) for number in range(20)]
     with ThreadPoolExecutor(20) as pool:
         assert len(list(pool.map(where, targets))) == 20
+
+
+def test_who_is_turned_away_because_of_a_crowd_knocks_again(
+    start_sshd: StartSshd, target_for: TargetFor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = target_for(start_sshd("MaxStartups 1:100:1"))
+    with socket.create_connection(("127.0.0.1", target.port)) as stranger:
+        stranger.recv(100)  # it is one that is not logged in from here on
+        monkeypatch.setattr(session, "_PAUSES", (0.01,))
+        with pytest.raises(SshError, match="too many connections that are not logged in yet") as caught:
+            connect(target)
+        assert "MaxStartups" in caught.value.remedy
+        monkeypatch.setattr(session, "_PAUSES", (0.5, 1.0, 2.0))
+        closing = threading.Timer(0.3, stranger.shutdown, (socket.SHUT_RDWR,))
+        closing.start()
+        assert where(target)
+        closing.join()
 
 
 def relay(port: int) -> str:
