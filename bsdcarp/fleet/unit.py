@@ -232,6 +232,8 @@ def _confirmed(task: Task, run: UnitRun, name: str) -> Row:
             return run.rows[name]
         case "late":
             return Row(name, "undone", f"as it was before: {why or 'its window was over'}")
+        case "broken":
+            return Row(name, "broken", f"could not be taken back: {why}")
         case _:
             return Row(name, "unknown", f"not confirmed ({why or ending}): it is taken back within {terms.window} s")
 
