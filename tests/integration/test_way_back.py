@@ -86,3 +86,37 @@ def test_joining_and_leaving_are_taken_back_at_once(bench: Start) -> None:
         assert pictures(site) == before
         site.run("rollback", status=0)
         assert pictures(site) == last, "and that is taken back"
+
+
+def test_where_something_waits_nothing_else_is_gone_back_to(bench: Start) -> None:
+    site = bench(MIXED)
+    first = apply(site, MIXED)
+    site.path.write_text(MIXED.replace("log: 1", "log: 2"))
+    site.run("apply", "--yes", "--confirm", "manual", status=0)
+    before = pictures(site)
+    waiting = site.run("pending", "--json", status=0).document["hosts"]["bsd"]["pending"]
+    for more in ((), ("--json",), ("--yes",)):
+        refused = site.run("rollback", "--to", first, *more, status=2)
+        assert f"--to {first}: {waiting} waits on bsd, lin" in refused.err
+    assert pictures(site) == before
+    assert site.pending("bsd")
+    site.run("rollback", status=0)
+    site.run("rollback", "--to", first, status=0)
+
+
+def test_what_waits_is_ended_without_passwords_and_whatever_rules_say(bench: Start) -> None:
+    site = bench(MIXED)
+    nothing = pictures(site)
+    site.run("apply", "--yes", "--confirm", "manual", status=0)
+    site.path.write_text(
+        MIXED.replace("LAB_PASSWORD", "NOBODY_SET_THIS").replace("10.1.0.1/24]", "10.1.0.1/24, 10.1.0.3/24]")
+    )
+    assert "nothing was done" in site.run("apply", "--yes", status=1).err
+    for verb in ("pending", "status", "confirm"):
+        assert "nothing was done" not in site.run(verb, status=0).err
+    assert not site.pending("bsd")
+    site.run("rollback", status=0)
+    assert pictures(site) == nothing
+    site.path.write_text("hosts: [")
+    for verb in ("pending", "status", "confirm", "rollback"):
+        site.run(verb, status=1)
