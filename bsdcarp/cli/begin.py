@@ -14,12 +14,12 @@ from bsdcarp.model import Finding, Inventory, Secret, Severity
 if TYPE_CHECKING:
     from bsdcarp.report.screen import Screen
 
-__all__ = ["Beginning", "begin", "screen", "select"]
+__all__ = ["Beginning", "begin", "reach", "screen", "select"]
 
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """A loaded inventory, the hosts that were asked for, and the passwords of all groups."""
+    """A loaded inventory, the hosts that were asked for, and, where they matter, the passwords of all groups."""
 
     inventory: Inventory
     hosts: tuple[str, ...]
@@ -78,6 +78,29 @@ def begin(
 
         show_findings(to.err, shown)
     return Beginning(inventory, select(inventory, hosts, groups), secrets, findings)
+
+
+def reach(
+    path: Path,
+    *,
+    to: Screen,
+    hosts: Iterable[str] | None = None,
+    groups: Iterable[str] | None = None,
+) -> Beginning:
+    """Load ``path`` for a verb that only has to reach hosts: no passwords, and what rules find is shown, no more.
+
+    A change has to be confirmed or taken back also where another inventory would be refused by now.  Raises
+    ``InventoryError`` when the file cannot be read as an inventory, ``UsageError`` for unknown names.
+    """
+    from bsdcarp.inventory import load, require
+
+    loaded = load(path)
+    inventory = loaded.inventory or require(loaded)
+    if shown := loaded.findings if to.verbose else loaded.errors:
+        from bsdcarp.report.findings import show_findings
+
+        show_findings(to.err, shown)
+    return Beginning(inventory, select(inventory, hosts, groups), {}, loaded.findings)
 
 
 def select(inventory: Inventory, hosts: Iterable[str] | None, groups: Iterable[str] | None) -> tuple[str, ...]:

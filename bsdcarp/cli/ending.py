@@ -38,13 +38,13 @@ def pending(
     verbose: Verbose = 0,
 ) -> None:
     """Show what waits for its confirmation, and the transactions that hosts keep."""
-    from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.cli.begin import reach, screen
     from bsdcarp.fleet.hosts import Fleet, Options
     from bsdcarp.fleet.past import recall
     from bsdcarp.fleet.results import exit_status, row_of_error
 
     to = screen(json=json, verbose=verbose)
-    start = begin(inventory, to=to, hosts=host, groups=group)
+    start = reach(inventory, to=to, hosts=host, groups=group)
     options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
     with Fleet(start.inventory, options) as fleet:
         memories = recall(fleet, start.hosts)
@@ -75,14 +75,14 @@ def confirm(
     verbose: Verbose = 0,
 ) -> None:
     """Make what `apply --confirm manual` did final."""
-    from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.cli.begin import reach, screen
     from bsdcarp.cli.claims import known_claims
     from bsdcarp.fleet.ending import confirm_pending
     from bsdcarp.fleet.hosts import Fleet, Options
     from bsdcarp.fleet.past import recall
 
     to = screen(json=json, verbose=verbose)
-    start = begin(inventory, to=to, hosts=host, groups=group)
+    start = reach(inventory, to=to, hosts=host, groups=group)
     options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
     with Fleet(start.inventory, options) as fleet:
         memories = recall(fleet, start.hosts)
@@ -106,17 +106,25 @@ def rollback(
     """Take back what waits for its confirmation; where nothing does, the newest transaction, or all from --to on."""
     import sys
 
-    from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.cli.begin import reach, screen
+    from bsdcarp.errors import UsageError
     from bsdcarp.fleet.ending import roll_back, undo_pending
     from bsdcarp.fleet.hosts import Fleet, Options
     from bsdcarp.fleet.past import recall
+    from bsdcarp.plaintext import printable
 
     to = screen(json=json, verbose=verbose)
-    start = begin(inventory, to=to, hosts=host, groups=group)
+    start = reach(inventory, to=to, hosts=host, groups=group)
     options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
     with Fleet(start.inventory, options) as fleet:
         memories = recall(fleet, start.hosts)
         waiting = {name: memory for name, memory in memories.items() if memory.history.pending}
+        if waiting and back_to:
+            names = ", ".join(sorted({memory.history.pending for memory in waiting.values()}))
+            raise UsageError(
+                f"--to {printable(back_to)}: {names} waits on {', '.join(waiting)}",
+                remedy="confirm that or roll it back first, without --to; nothing was done",
+            )
         what = "what waits" if waiting else f"everything since {back_to}" if back_to else "the newest transaction"
         if not yes and not json and sys.stdin.isatty():
             to.err.print(f"Take back {what} on {', '.join(waiting or memories)}? [y/N] ", end="")

@@ -74,12 +74,12 @@ def status(
     verbose: Verbose = 0,
 ) -> None:
     """Show who is MASTER of what."""
-    from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.cli.begin import reach, screen
     from bsdcarp.fleet.hosts import Options
     from bsdcarp.fleet.results import exit_status, row_of_error
 
     to = screen(json=json, verbose=verbose)
-    start = begin(inventory, to=to, hosts=host, groups=group)
+    start = reach(inventory, to=to, hosts=host, groups=group)
     looks = _look(start, Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel), to)
     rows = [row_of_error(name, look.error) for name, look in looks.items() if look.error]
     if json:

@@ -38,6 +38,8 @@ def confirm_pending(fleet: Fleet, memories: Mapping[str, Memory], claims: Mappin
                 return Row(memory.host, "refused", f"that is not the token of {name}")
             case "late":
                 return Row(memory.host, "rolled back", f"{name}: {why or 'its window was over'}")
+            case "broken":
+                return Row(memory.host, "broken", f"{name} was not confirmed and could not be taken back: {why}")
             case _:
                 return Row(memory.host, "unknown", f"{name}: {why or ending}")
 
@@ -45,11 +47,10 @@ def confirm_pending(fleet: Fleet, memories: Mapping[str, Memory], claims: Mappin
 
 
 def _ended(memory: Memory, asked: set[str]) -> Row:
-    """Tell how the transaction ended that was to be confirmed; the newest, where nobody can say which one that is."""
-    past = memory.history.past if not asked else [entry for entry in memory.history.past if entry.name in asked]
-    if not past:
+    """Tell how the newest transaction ended, if that was to be confirmed or nobody can say which one was."""
+    newest = memory.history.past[-1] if memory.history.past else None
+    if newest is None or (asked and newest.name not in asked):
         return Row(memory.host, "unchanged", "nothing is pending")
-    newest = past[-1]
     word = newest.outcome.partition(" ")[0]
     if word in ("undone", "untouched"):
         return Row(memory.host, "rolled back", f"{newest.name}: {newest.outcome}")

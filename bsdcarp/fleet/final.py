@@ -22,7 +22,7 @@ def make_final(fleet: Fleet, host: str, state: str, name: str, claim: str) -> tu
     """
     ending, why = _told(fleet, host, lambda token: confirmation_script(name, state, claim, token=token))
     # Said on the second try, when only the answer to the first was lost.
-    return ("confirmed", "") if (ending, why) == ("late", "confirmed") else (ending, why)
+    return ("confirmed", "") if (ending, why) == ("late", "confirmed") else _broken(ending, why)
 
 
 def take_back(fleet: Fleet, host: str, state: str, name: str, why: str) -> tuple[Ending, str]:
@@ -30,15 +30,15 @@ def take_back(fleet: Fleet, host: str, state: str, name: str, why: str) -> tuple
 
     ``undone`` also where the host did so by itself.  Raises ``SshError`` when the host cannot be reached.
     """
-    ending, said = _told(fleet, host, lambda token: undo_script(name, state, why, token=token))
-    if ending == "late":
-        return ("broken", said.removeprefix("broken")) if said.startswith("broken") else _late(said)
-    return ending, said
-
-
-def _late(said: str) -> tuple[Ending, str]:
+    ending, said = _broken(*_told(fleet, host, lambda token: undo_script(name, state, why, token=token)))
     word, _, reason = said.partition(" ")
-    return ("undone", reason) if word in ("undone", "untouched") else ("late", said)
+    return ("undone", reason) if ending == "late" and word in ("undone", "untouched") else (ending, said)
+
+
+def _broken(ending: Ending, said: str) -> tuple[Ending, str]:
+    """Too late is one thing, and that the host could not take it back another."""
+    word, _, reason = said.partition(" ")
+    return ("broken", reason) if ending == "late" and word == "broken" else (ending, said)
 
 
 def _told(fleet: Fleet, host: str, script: Callable[[str], bytes]) -> tuple[Ending, str]:

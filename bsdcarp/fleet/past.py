@@ -72,7 +72,7 @@ def plan_rollback(fleet: Fleet, memories: Mapping[str, Memory], to: str = "") ->
             f"no transaction {printable(to)} that could be taken back" if to else "no transaction is recorded",
             remedy=f"the newest are {', '.join(newest)}" if names else "there is nothing to go back to",
         )
-    wanted = _since(to or max(there[-1] for there in kept if there), kept)
+    wanted = _since(to or _newest(kept), kept)
     plans: dict[str, HostPlan] = {}
 
     def one(memory: Memory) -> None:
@@ -80,6 +80,13 @@ def plan_rollback(fleet: Fleet, memories: Mapping[str, Memory], to: str = "") ->
 
     fleet.each(one, memories.values())
     return {name: plans[name] for name in memories}
+
+
+def _newest(kept: Sequence[Sequence[str]]) -> str:
+    """Return the newest of all: after which no host has another; where several are left, by the clocks in the names."""
+    followed = {name for there in kept for name in there[:-1]}
+    last = {there[-1] for there in kept if there}
+    return max(last - followed or last)
 
 
 def _since(first: str, kept: Sequence[Sequence[str]]) -> set[str]:

@@ -264,6 +264,8 @@ def _confirmed(task: Task, run: UnitRun, name: str) -> Row:
         case "lost":
             either = f"either it is final, or it is taken back within {terms.window} s: `bsdcarp pending` tells"
             return Row(name, "unknown", f"the answer to its confirmation was lost ({why}); {either}")
+        case "broken":
+            return Row(name, "broken", f"could not be taken back: {why}")
         case _:
             return Row(name, "unknown", f"not confirmed ({why or ending}): it is taken back within {terms.window} s")
 

@@ -42,6 +42,8 @@ class FileChange:
     """Used only when the file has to be created; otherwise the mode stays."""
     hidden: bool = False
     """Whether the whole of it is a password, so that no line may be shown."""
+    copied: str = ""
+    """Path of the host's own copy that it comes from, with mode and owner; empty where it is sent."""
 
     @property
     def kind(self) -> str:
@@ -100,6 +102,8 @@ class ProgramChange:
     title: str = ""
     """Name and version."""
     mode: int = 0o755
+    copied: str = ""
+    """As in ``FileChange``."""
 
     @property
     def kind(self) -> str:

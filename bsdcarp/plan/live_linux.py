@@ -14,7 +14,7 @@ from bsdcarp.plan.change import LiveChange
 from bsdcarp.plan.command import Command, command
 from bsdcarp.platforms.desired import Desired, DesiredService, DesiredVhid
 from bsdcarp.platforms.linux_carpd import CARPD
-from bsdcarp.platforms.linux_services import INITS, unit_name
+from bsdcarp.platforms.linux_services import CARPD_TEST, INITS, unit_name
 from bsdcarp.platforms.paths import CARPD_CONFIG, CARPD_PROGRAM
 from bsdcarp.snapshot import CarpdStatus, CarpdVhid, LinuxFacts, Snapshot
 
@@ -67,8 +67,7 @@ def _parents(desired: Desired, facts: LinuxFacts) -> Iterator[LiveChange]:
 
 
 def _test() -> LiveChange:
-    words = f"python3 -I {CARPD_PROGRAM} run -n -c {CARPD_CONFIG}"
-    return LiveChange("carpd accepts its configuration", command(words))
+    return LiveChange("carpd accepts its configuration", command(CARPD_TEST))
 
 
 def _gone(names: Collection[str], desired: Desired, facts: LinuxFacts) -> Iterator[LiveChange]:

@@ -6,14 +6,20 @@ rc.local, which sysvinit, runit and busybox's init of the usual distributions al
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 
 from bsdcarp.model import Release
+from bsdcarp.platforms.paths import CARPD_CONFIG, CARPD_PROGRAM
 from bsdcarp.snapshot import InitSystem
 
-__all__ = ["INITS", "UNIT_DIRECTORY", "Init", "default_init", "unit_name", "unit_path"]
+__all__ = ["CARPD_TEST", "INITS", "UNIT_DIRECTORY", "Init", "default_init", "service_step", "unit_name", "unit_path"]
+
+CARPD_TEST = f"python3 -I {CARPD_PROGRAM} run -n -c {CARPD_CONFIG}"
+"""Whether carpd accepts its configuration."""
 
 UNIT_DIRECTORY = "/etc/systemd/system"
 _SCRIPT = "/usr/local/lib/bsdcarp/bsdcarp-carpd.sh"
@@ -80,6 +86,7 @@ INITS: Mapping[InitSystem, Init] = MappingProxyType(
     }
 )
 
+_STEPS = ("start", "stop", "restart", "reload", "enable", "disable", "read_again")
 _WITH_OPENRC = ("alpine", "gentoo")
 
 
@@ -100,3 +107,22 @@ def unit_name(path: str) -> str:
     if path.startswith(f"{UNIT_DIRECTORY}/bsdcarp-ucarp-") and path.endswith(".service"):
         return path.rpartition("/")[2].removesuffix(".service")
     return ""
+
+
+@cache
+def service_step(text: str) -> tuple[str, str] | None:
+    """Return what a command does to which service, by the table read backwards; None for any other command.
+
+    The first is a column of the table, or ``test``; of alternatives joined by ``||`` it is that of the first.  No
+    service is named where that concerns all of them.
+    """
+    first = text.partition(" || ")[0]
+    if first == CARPD_TEST:
+        return "test", "bsdcarp-carpd"
+    for init in INITS.values():
+        for step in _STEPS:
+            template = str(getattr(init, step))
+            pattern = re.escape(template).replace(re.escape("{name}"), r"(?P<name>\S+)")
+            if template and (match := re.fullmatch(pattern, first)):
+                return step, "" if step == "read_again" else match.groupdict().get("name", "bsdcarp-carpd")
+    return None

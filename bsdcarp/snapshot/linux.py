@@ -14,6 +14,7 @@ from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any, cast
 
+from bsdcarp.errors import RemoteError
 from bsdcarp.model import Release
 from bsdcarp.snapshot.carpdstatus import parse_carpd_status
 from bsdcarp.snapshot.facts import FileState, InterfaceAddress, NetworkInterface, Snapshot, VhidState
@@ -38,16 +39,26 @@ class LinuxSections:
     files: Mapping[str, FileState]
     processes: tuple[str, ...] = ()
     """Command lines of daemons that speak CARP or VRRP, an argument a line."""
+    host: str = ""
+    """What errors call it."""
 
 
 def read_linux(found: LinuxSections) -> Snapshot:
-    """Return the host as far as these sections tell."""
-    links = _links(found.body.get("ip", ""))
+    """Return the host as far as these sections tell.  Raises ``RemoteError`` when ip(8) makes no sense."""
+    try:
+        links = _links(found.body.get("ip", ""))
+        real = {name: _interface(name, link) for name, link in links.items() if not _ours(link)}
+        held = frozenset(str(address.ip) for link in links.values() for address in _addresses(link))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise RemoteError(
+            "what `ip -j -d addr show` prints is not what iproute2 prints",
+            place=found.host,
+            remedy="log in by hand and see what it says",
+        ) from error
     status = parse_carpd_status(found.body.get("carpd", ""))
     values = dict(_values(found.body.get("proc", "")))
     init = found.body.get("init", "").strip()
     init = init if init in ("systemd", "openrc") else "sh"
-    real = {name: _interface(name, link) for name, link in links.items() if not _ours(link)}
     version = _PYTHON.search(found.body.get("python", ""))
     ucarps = [u for words in found.processes if (u := read_ucarp(words.splitlines())) and u.ours]
     facts = LinuxFacts(
@@ -57,7 +68,7 @@ def read_linux(found: LinuxSections) -> Snapshot:
         program=" ".join(found.body.get("program", "").split()[:2]),
         carpd=status,
         sysctls=MappingProxyType({name: int(v) for name, v in values.items() if v.isdecimal()}),
-        held=frozenset(str(address.ip) for link in links.values() for address in _addresses(link)),
+        held=held,
         ucarp=found.body.get("ucarp", "").strip(),
         foreign=find_foreign(found.processes, {path: state.text for path, state in found.files.items()}),
         executable=frozenset(found.body.get("executable", "").split()),
@@ -87,14 +98,9 @@ def _release(text: str) -> Release:
 
 
 def _links(text: str) -> dict[str, dict[str, Any]]:
-    """Read ``ip -j -d addr show`` (iproute2's JSON)."""
-    try:
-        links = json.loads(text or "[]")
-    except ValueError:
-        return {}
-    if not isinstance(links, list):
-        return {}
-    return {str(link["ifname"]): link for link in links if isinstance(link, dict) and link.get("ifname")}
+    """Read ``ip -j -d addr show`` (iproute2's JSON, where the links of other families are empty objects)."""
+    links: list[dict[str, Any]] = json.loads(text.strip() or "[]")
+    return {str(link["ifname"]): link for link in links if link.get("ifname")}
 
 
 def _ours(link: Mapping[str, Any]) -> bool:

@@ -72,7 +72,7 @@ def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
         _complete(found, host)
         return _freebsd(found, hostname, kernel_release, machine.strip(), uid)
     if system == "Linux":
-        return _linux(found, hostname, machine.strip(), uid)
+        return _linux(found, hostname, machine.strip(), uid, host)
     raise HostRefused(
         f"this is {printable(system)}; bsdcarp manages FreeBSD and Linux",
         place=host,
@@ -206,8 +206,8 @@ def _rc_error(found: _Sections) -> str:
     return "reading rc.conf ended early"
 
 
-def _linux(found: _Sections, hostname: str, machine: str, uid: int) -> Snapshot:
-    sections = LinuxSections(found.body, found.files, tuple(found.processes))
+def _linux(found: _Sections, hostname: str, machine: str, uid: int, host: str) -> Snapshot:
+    sections = LinuxSections(found.body, found.files, tuple(found.processes), host)
     snapshot = read_linux(sections)
     return replace(
         snapshot,

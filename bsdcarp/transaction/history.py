@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bsdcarp.errors import PlanError, RemoteError
 from bsdcarp.plaintext import printable
-from bsdcarp.plan import FREEBSD_STATE, Command, FileChange, Init, LiveChange, Plan, ProgramChange
+from bsdcarp.plan import FREEBSD_STATE, FileChange, Init, LiveChange, Plan, ProgramChange
 from bsdcarp.shellwords import quote
 from bsdcarp.snapshot import FileState
 from bsdcarp.snapshot.cksum import cksum
-from bsdcarp.transaction.recorded import Recorded, read_recorded
+from bsdcarp.transaction.recorded import Recorded, RecordedFile, read_recorded
 from bsdcarp.transaction.script import program
+from bsdcarp.transaction.wayback import way_back
 
 __all__ = ["History", "Past", "history_script", "kept_paths", "read_history", "rollback_plan"]
 
@@ -73,65 +74,48 @@ def read_history(answer: bytes, token: str, *, host: str) -> History:
 
 
 def kept_paths(state: str, taken_back: Iterable[Past]) -> list[str]:
-    """Return the paths that a plan for taking these back needs: every changed file, and its copy."""
+    """Return the paths that a plan for taking these back needs: every changed file, and its oldest copy."""
     found: dict[str, None] = {}
-    for entry in taken_back:
-        for file in entry.record.files:
-            found[file.path] = None
-            if file.existed:
-                found[f"{state}/{entry.name}{file.path}"] = None
+    for path, (entry, file) in _oldest(taken_back).items():
+        found[path] = None
+        if file.existed:
+            found[_copy(state, entry, path)] = None
     return list(found)
 
 
 def rollback_plan(
     host: str, state: str, init: Init, taken_back: Iterable[Past], files: Mapping[str, FileState]
 ) -> Plan:
-    """Return the plan that takes transactions back, newest first.
+    """Return the plan that takes transactions back, given newest first.
 
-    ``files`` are the contents of ``kept_paths``.  Each file gets what it held before the oldest of them; live commands
-    are the recorded undos, on the other side of the files than what they undo, which is their own undo.
+    ``files`` are the contents of ``kept_paths``.  Each file gets what it held before the oldest of them, mode and
+    owner included; what runs before and after that is ``way_back``.  Raises ``PlanError`` when a copy is gone.
     """
-    oldest: dict[str, FileChange | ProgramChange] = {}
-    live: list[LiveChange] = []
-    early = 0
     entries = tuple(taken_back)
-    for entry in entries:
-        for file in entry.record.files:
-            now = files.get(file.path)
-            kept = files.get(f"{state}/{entry.name}{file.path}") if file.existed else None
-            if file.existed and kept is None:
-                raise PlanError(
-                    f"the copy of {file.path} in {entry.name} is gone", place=host, remedy="roll back a newer one"
-                )
-            before, after = (now.text if now else None), (kept.text if kept else None)
-            oldest.pop(file.path, None)
-            if before == after:
-                continue
-            if file.program:
-                data = None if after is None else after.encode("utf-8", "surrogateescape")
-                old = None if before is None else cksum(before.encode("utf-8", "surrogateescape"))
-                oldest[file.path] = ProgramChange(file.path, old, data, f"as before {entry.name}", file.mode)
-            else:
-                oldest[file.path] = FileChange(file.path, before, after, file.mode)
-        for number, change in _taken_back(entry.record.live):
-            live.append(change)
-            # What came after the files goes before they do.
-            early = len(live) if number >= entry.record.early else early
-    restored = entries[-1].record.restored if entries else ()
-    read_again = [LiveChange("old files are read again", command) for command in restored]
-    live[early:early] = read_again
-    return Plan(host, tuple(oldest.values()), tuple(live), early=early, init=init, state=state, restored=restored)
+    changes: list[FileChange | ProgramChange] = []
+    for path, (entry, file) in _oldest(entries).items():
+        copied = _copy(state, entry, path) if file.existed else ""
+        if copied and copied not in files:
+            raise PlanError(f"the copy of {path} in {entry.name} is gone", place=host, remedy="roll back a newer one")
+        before = files[path].text if path in files else None
+        after = files[copied].text if copied else None
+        if before == after:
+            continue
+        if file.program:
+            data = None if after is None else after.encode("utf-8", "surrogateescape")
+            old = None if before is None else cksum(before.encode("utf-8", "surrogateescape"))
+            changes.append(ProgramChange(path, old, data, f"as before {entry.name}", copied=copied))
+        else:
+            changes.append(FileChange(path, before, after, 0o600, copied=copied))
+    way = way_back([entry.record for entry in entries], files_change=bool(changes))
+    live = (*way.before, *(LiveChange("old files are read again", command) for command in way.restored), *way.after)
+    return Plan(host, tuple(changes), live, early=len(way.before), init=init, state=state, restored=way.restored)
 
 
-def _taken_back(live: Sequence[LiveChange]) -> Iterator[tuple[int, LiveChange]]:
-    """Return what takes ``live`` back, in that order, each with the number of the command it is about.
+def _oldest(taken_back: Iterable[Past]) -> dict[str, tuple[Past, RecordedFile]]:
+    """Return every changed file with the oldest transaction that changed it: its copy is what was there before."""
+    return {file.path: (entry, file) for entry in taken_back for file in entry.record.files}
 
-    What has no undo of its own is done again with the one before it: settings go away with their module, say, and are
-    wanted again when it comes back.
-    """
-    owed: tuple[Command, ...] = ()
-    for number, change in reversed(list(enumerate(live))):
-        for place, command in enumerate(change.undo):
-            again = () if place else (change.command, *owed)
-            yield number, LiveChange(f"takes back: {change.why}", command, again, change.restarts)
-        owed = () if change.undo else (change.command, *owed)
+
+def _copy(state: str, entry: Past, path: str) -> str:
+    return f"{state}/{entry.name}{path}"

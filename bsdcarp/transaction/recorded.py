@@ -24,7 +24,6 @@ class RecordedFile:
     """Whether it existed after the transaction."""
     program: bool
     """Whether it is a file of bytes."""
-    mode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,6 @@ def written(plan: Plan, name: str, owner: str) -> str:
                     "existed": change.before is not None,
                     "stayed": change.after is not None,
                     "program": isinstance(change, ProgramChange),
-                    "mode": change.mode,
                 }
                 for change in plan.files
             ],
@@ -80,7 +78,10 @@ def read_recorded(text: str, *, host: str) -> Recorded:
         return Recorded(
             name=data["name"],
             owner=data["owner"],
-            files=tuple(RecordedFile(**entry) for entry in data["files"]),
+            files=tuple(
+                RecordedFile(entry["path"], entry["existed"], entry["stayed"], entry["program"])
+                for entry in data["files"]
+            ),
             live=tuple(
                 LiveChange(entry["why"], _command(entry["command"]), _commands(entry["undo"]), tuple(entry["restarts"]))
                 for entry in data["live"]

@@ -187,6 +187,8 @@ def _stage(change: FileChange | ProgramChange, plan: Plan, token: str) -> str:
     if isinstance(data, str):
         text, data = data, _bytes(data)
     head = f"stage {quote(change.path)} {change.mode:o} {quote(cksum(data))} {len(data)}"
+    if change.copied:
+        return f"{head} copy {quote(change.copied)}"
     if isinstance(change, ProgramChange) or "\0" in text:
         if plan.state == FREEBSD_STATE:
             raise TextFileError("the file holds NUL bytes", place=change.path, remedy="repair it by hand")

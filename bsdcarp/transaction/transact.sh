@@ -195,10 +195,14 @@ keep() {
 }
 
 # stage PATH MODE CKSUM LENGTH FORM [TEXT]: the successor of a file, as text, as "escaped" text for printf's %b (dash
-# loses the octet 0x80 elsewhere), or as "base64" on standard input.
+# loses the octet 0x80 elsewhere), as "base64" on standard input, or as the path of a "copy", mode and owner included.
 stage() {
     beside "$1"
     STAGED=$STAGED$new$NL STAGED_SUMS=$STAGED_SUMS$3$NL
+    if [ "$5" = copy ]; then
+        cp -p "$R$6" "$new" 2>/dev/null || refuse "cannot write beside $1: disk full or read-only"
+        return
+    fi
     [ -f "$new" ] || [ "$2" = 600 ] || { true >"$new" && chmod "$2" "$new"; } 2>/dev/null ||
         refuse "cannot write beside $1: disk full or read-only"    # 600 is what the umask makes
     case $5-$PRINTF in

@@ -58,6 +58,7 @@ def test_a_confirmation_whose_answer_was_lost_is_asked_for_over_a_new_connection
 
 def test_a_host_that_went_back_before_is_not_confirmed() -> None:
     assert confirm(("late", "undone nobody confirmed it"))[0] == ("late", "undone nobody confirmed it")
+    assert confirm(("late", "broken live-2: nobody confirmed it"))[0] == ("broken", "live-2: nobody confirmed it")
     assert confirm(("stranger", ""))[0] == ("stranger", "")
 
 
@@ -74,7 +75,7 @@ def test_a_host_that_cannot_be_reached_any_more_is_an_error() -> None:
         (("late", "undone nobody confirmed it"), ("undone", "nobody confirmed it")),
         (("late", "untouched disk full"), ("undone", "disk full")),
         (("late", "confirmed"), ("late", "confirmed")),
-        (("late", "broken live-1: because"), ("broken", " live-1: because")),
+        (("late", "broken live-1: because"), ("broken", "live-1: because")),
         (("unknown", ""), ("unknown", "")),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bsdcarp.fleet.past import _since
+from bsdcarp.fleet.past import _newest, _since
 
 FIRST, SECOND, BEHIND = "tx-20261122-120000-aaaaaa", "tx-20261122-120500-bbbbbb", "tx-20261122-115900-cccccc"
 """BEHIND came last, from an operator whose clock is a minute behind."""
@@ -17,3 +17,9 @@ def test_a_host_without_it_goes_by_what_the_others_know_and_by_the_names_otherwi
     assert _since(FIRST, [[FIRST, BEHIND], [BEHIND, SECOND]]) == {FIRST, BEHIND, SECOND}
     assert _since(FIRST, [[FIRST], [BEHIND, SECOND]]) == {FIRST, SECOND}
     assert _since(BEHIND, [[FIRST, BEHIND], [FIRST]]) == {BEHIND}
+
+
+def test_the_newest_is_one_that_no_host_knows_another_after() -> None:
+    assert _newest([[FIRST, BEHIND], [FIRST]]) == BEHIND
+    assert _newest([[], [FIRST, SECOND], [FIRST, BEHIND]]) == SECOND
+    assert _newest([[FIRST, BEHIND], [BEHIND, FIRST]]) == FIRST, "hosts that disagree leave the names"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from linux_hosts import NO_UNIT, host, inventory, link, macvlan, status, unit, wanted
 
+from bsdcarp.errors import RemoteError
 from bsdcarp.plan import plan
 from bsdcarp.plan.check import check
 from bsdcarp.platforms.desired import Desired
@@ -286,7 +289,47 @@ def test_an_answer_of_another_shape_is_none(text: str) -> None:
 )
 def test_no_answer_raises(text: str) -> None:
     parse_carpd_status(text)
-    host(ip=text, units=text, proc=text, python=text, program=text, boottime=text, carpd=None, init=text)
+    host(units=text, proc=text, python=text, program=text, boottime=text, carpd=None, init=text)
+    with contextlib.suppress(RemoteError):
+        host(ip=text)
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=4,
+)
+KEYS = ["ifname", "flags", "addr_info", "linkinfo", "ifalias", "operstate", "address", "master"]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), ODD), st.dictionaries(st.sampled_from(["local", "prefixlen"]), ODD))
+def test_odd_interfaces_are_an_error_of_that_host_or_none(keys: dict[str, Any], info: dict[str, Any]) -> None:
+    for odd in ({"ifname": "eth0"} | keys, link("eth0") | keys, {"ifname": "eth0", "addr_info": [info]} | keys):
+        with contextlib.suppress(RemoteError):
+            host(links=[odd])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Usage: ip [OPTIONS]",
+        "null",
+        "[1]",
+        '[{"ifname": "eth0", "addr_info": [{"local": "192.0.2.2"}]}]',
+        '[{"ifname": "eth0", "addr_info": [{"local": "192.0.2.2.2", "prefixlen": 24}]}]',
+        '[{"ifname": "eth0", "addr_info": [{"local": "192.0.2.2", "prefixlen": 99}]}]',
+        '[{"ifname": "eth0", "linkinfo": ["macvlan"]}]',
+        '[{"ifname": "eth0", "flags": null}]',
+        "[" * 100_000,
+    ],
+)
+def test_odd_interfaces_name_the_host_and_what_to_do(text: str) -> None:
+    answer = b"".join(
+        f"\n{TOKEN} {section}\n{body}".encode()
+        for section, body in (("begin", "Linux h 6.1 x86_64"), ("uid", "0"), ("ip", text), ("end", ""))
+    )
+    with pytest.raises(RemoteError, match=r"^web2: what `ip -j -d addr show` prints is not .* \(log in by hand"):
+        parse(answer, TOKEN, host="web2")
 
 
 @pytest.mark.parametrize(
