@@ -24,7 +24,6 @@ from bsdcarp.fleet.reboot import Rebooted, reboot_host
 from bsdcarp.fleet.standdown import StandDown, Way, stand_down, take_back, way_down, welcome
 from bsdcarp.fleet.verification import settle_seconds
 from bsdcarp.model import Finding, Secret, Severity
-from bsdcarp.platforms.paths import PENDING_PATHS
 
 __all__ = ["HostReboot", "Result", "Rolled", "Rolling", "roll", "survey"]
 
@@ -150,8 +149,8 @@ def _objection(now: Situation, host: str, rolling: Rolling) -> HostReboot | None
         return _failure(host, now.errors[host])
     for name in neighbours(now.inventory, [host]):
         look = now.looks[name].snapshot
-        if look and (waiting := "".join(map(look.text, PENDING_PATHS)).strip()):
-            return HostReboot(host, "refused", f"on {name} {waiting} waits: bsdcarp confirm, or bsdcarp rollback")
+        if look and look.pending:
+            return HostReboot(host, "refused", f"on {name} {look.pending} waits: bsdcarp confirm, or bsdcarp rollback")
     if not rolling.outage and (bereft := now.bereft(host)):
         remedy = "make another member healthy first, or accept with --outage that nobody serves it meanwhile"
         return HostReboot(host, "refused", f"{'; '.join(bereft)} ({remedy})")

@@ -14,7 +14,8 @@ from importlib.resources import files
 
 from bsdcarp.errors import HostRefused, SshError
 from bsdcarp.fleet.hosts import Fleet
-from bsdcarp.fleet.terms import whoami
+from bsdcarp.fleet.terms import new_terms
+from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.plaintext import printable
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.platforms.linux_carpd import CARPD
@@ -100,7 +101,8 @@ def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float,
     head = [
         f"T={key}",
         f"KEEP={keep}",
-        f"OWNER={quote(f'{whoami()}, rebooting it')}",
+        f"OWNER={quote(f'{new_terms().owner}, rebooting it')}",
+        "STEAL=",
         f"WINDOW={int(window)}",
         f"SYSTEM={quote(family)}",
         f"BACK={quote(back)}",
@@ -160,7 +162,7 @@ def _text(name: str) -> str:
 
 
 def _run(fleet: Fleet, host: str, head: list[str], call: str, key: str) -> tuple[str, str]:
-    script = "\n".join([*head, _text("standdown.sh"), f"{call} </dev/null\n"])
+    script = "\n".join([*head, waits_program(), lock_program(), _text("standdown.sh"), f"{call} </dev/null\n"])
     answer = fleet.run(host, script.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
     found = [line for line in answer.splitlines() if line.startswith(f"{key} ")]
     if not found:

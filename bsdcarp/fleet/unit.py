@@ -21,7 +21,6 @@ from bsdcarp.fleet.terms import shortest_window
 from bsdcarp.fleet.verification import Verification, electing, unsettled, wait_for_election
 from bsdcarp.model import Secret
 from bsdcarp.plan import FREEBSD_STATE, LINUX_STATE
-from bsdcarp.platforms.paths import PENDING_PATHS
 from bsdcarp.snapshot import Snapshot
 from bsdcarp.transaction import Terms
 
@@ -115,8 +114,12 @@ def _refused(task: Task, hosts: list[str]) -> Iterator[Row]:
         entry = task.plans[name]
         if entry.error:
             yield row_of_error(name, entry.error)
-        elif entry.snapshot and (waiting := "".join(map(entry.snapshot.text, PENDING_PATHS)).strip()):
-            yield Row(name, "refused", f"untouched: {waiting} waits for `bsdcarp confirm` or `bsdcarp rollback`")
+        elif entry.snapshot and entry.snapshot.pending:
+            yield Row(
+                name,
+                "refused",
+                f"untouched: {entry.snapshot.pending} waits for `bsdcarp confirm` or `bsdcarp rollback`",
+            )
 
 
 def _state(entry: HostPlan) -> str:

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from bsdcarp.errors import UsageError
+from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.shellwords import quote
 
 __all__ = [
@@ -80,5 +81,13 @@ def _install_head(name: str, owner: str, options: str = "", *, steal: bool = Fal
 def _sent(place: Place, token: str, head: list[str], programs: Iterable[str], entry: str) -> bytes:
     about = [f"T={quote(token)}", f"IDENT={quote(place.ident)}", f"ARCH={quote(place.arch)}"]
     about.append(f"TARGET={quote(place.target)}")
-    parts = [*about, *head, _program("common.sh"), *(map(_program, programs)), f"{entry} </dev/null"]
+    parts = [
+        *about,
+        *head,
+        waits_program(),
+        lock_program(),
+        _program("common.sh"),
+        *(map(_program, programs)),
+        f"{entry} </dev/null",
+    ]
     return ("\n".join(parts) + "\n").encode("utf-8", "surrogateescape")

@@ -24,6 +24,7 @@ from typing import Literal
 
 from bsdcarp.plan import FileChange, LiveChange, Plan
 from bsdcarp.plan.command import command
+from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.transaction import (
     Ending,
     Outcome,
@@ -253,6 +254,10 @@ class FaultHost:
     def undo(self, plan: Plan, cut: Cut | None = None, *, name: str = NAME) -> tuple[Ending, str]:
         session = self.run(undo_script(name, plan.state, "the operator says so", token=TOKEN), cut)
         return read_ending(session.said, TOKEN)
+
+    def read(self) -> Snapshot:
+        """Look at it as every verb does."""
+        return parse(self.run(read_script(TOKEN)).said, TOKEN, host="h")
 
     @contextmanager
     def time_passing(self) -> Iterator[None]:
