@@ -165,7 +165,7 @@ def install(
         bool, typer.Option("--no-trial", help="Install beside the old kernel, and boot nothing.")
     ] = False,
     deadline: Annotated[
-        float, typer.Option("--deadline", metavar="SECONDS", help="How long the trial boot may take.")
+        float, typer.Option("--deadline", metavar="SECONDS", min=1, help="How long the trial boot may take.")
     ] = 300.0,
     root: Root = "",
     steal_lock: StealLock = False,

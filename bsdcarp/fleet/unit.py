@@ -114,12 +114,8 @@ def _refused(task: Task, hosts: list[str]) -> Iterator[Row]:
         entry = task.plans[name]
         if entry.error:
             yield row_of_error(name, entry.error)
-        elif entry.snapshot and entry.snapshot.pending:
-            yield Row(
-                name,
-                "refused",
-                f"untouched: {entry.snapshot.pending} waits for `bsdcarp confirm` or `bsdcarp rollback`",
-            )
+        elif entry.snapshot and (waiting := entry.snapshot.pending):
+            yield Row(name, "refused", f"untouched: {waiting} waits for `bsdcarp confirm` or `bsdcarp rollback`")
 
 
 def _state(entry: HostPlan) -> str:

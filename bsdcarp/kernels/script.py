@@ -81,13 +81,6 @@ def _install_head(name: str, owner: str, options: str = "", *, steal: bool = Fal
 def _sent(place: Place, token: str, head: list[str], programs: Iterable[str], entry: str) -> bytes:
     about = [f"T={quote(token)}", f"IDENT={quote(place.ident)}", f"ARCH={quote(place.arch)}"]
     about.append(f"TARGET={quote(place.target)}")
-    parts = [
-        *about,
-        *head,
-        waits_program(),
-        lock_program(),
-        _program("common.sh"),
-        *(map(_program, programs)),
-        f"{entry} </dev/null",
-    ]
+    parts = [*about, *head, waits_program(), lock_program(), *map(_program, ["common.sh", *programs])]
+    parts.append(f"{entry} </dev/null")
     return ("\n".join(parts) + "\n").encode("utf-8", "surrogateescape")

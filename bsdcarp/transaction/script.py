@@ -74,14 +74,8 @@ def transaction_script(plan: Plan, terms: Terms, *, token: str) -> bytes:
     ]
     parts += [f"REBOOT_WINDOW={terms.reboot_window or ''}", f"STEAL={'yes' if terms.steal else ''}"]
     parts += [f"UNDO={quote(chr(10).join(undo_program))}", f"PLAN={quote(written(plan, terms.name, terms.owner))}"]
-    parts += [
-        program("common.sh"),
-        lock_program(),
-        program("transact.sh"),
-        *_plan_functions(plan, hooks, token),
-        *taking_back,
-    ]
-    return _sent([*parts, "transact </dev/null"])
+    parts += [program("common.sh"), lock_program(), program("transact.sh"), *_plan_functions(plan, hooks, token)]
+    return _sent([*parts, *taking_back, "transact </dev/null"])
 
 
 def confirmation_script(name: str, state: str, claim: str, *, token: str) -> bytes:

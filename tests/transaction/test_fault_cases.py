@@ -153,10 +153,8 @@ def test_a_link_to_nowhere_and_the_removal_of_a_link_are_refused(host: FaultHost
 
 
 def racing(base: Path) -> FaultHost:
-    """A host whose clock goes on for the second that a lock without an owner is waited for, and for nothing else."""
     host = FaultHost(Path(tempfile.mkdtemp(dir=base)))
     prepare(host, small_plan())
-    host.tool("sleep", f'[ "$1" != 1 ] || exec /bin/sleep 1; read x <"{host.base}/clock" || :')
     return host
 
 
