@@ -1,9 +1,9 @@
 # Before a host is rebooted: takes the lock, gives the roles away, and gets them back if nobody reboots it in time.
 #
 # Sent on standard input to /bin/sh -s after waits.sh and lock.sh.  Before it stand T (the marker of every line of the
-# report, which also names what is kept here), KEEP (the directory for that: the lock itself, or one of its own where
-# what comes next takes the lock), OWNER, STEAL, WINDOW (seconds), SYSTEM (freebsd or linux), BACK (the text of
-# takeback.sh) and give(); after it one of stand_down, take_back and welcome is called.
+# report, which also names what is kept here), KEEP (the lock, which holds it), OWNER, STEAL, WINDOW (seconds), SYSTEM
+# (freebsd or linux), BACK (the text of takeback.sh) and give(); after it one of stand_down, take_back and welcome is
+# called.
 #
 # What takes the demotion back is written before the demotion is in force.  A reboot resets demotion, failover and
 # interfaces alike, and empties /var/run of files, so that there is nothing to take back then.
@@ -13,7 +13,6 @@ PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbi
 LC_ALL=C
 export PATH LC_ALL
 umask 077
-LOCK=$R/var/run/bsdcarp.lock
 KEEP=$R$KEEP
 
 # say WORD [TEXT]
@@ -30,9 +29,6 @@ arm() {
 
 stand_down() {
     trap '' HUP INT TERM PIPE
-    for d in "$LOCK" "$R/var/run/bsdcarp.reboot"; do
-        if [ "$d" != "$KEEP" ] && held "$d"; then say locked "$HOLDER"; return; fi
-    done
     if ! take "$KEEP" "$T"; then
         if [ -n "$HOLDER" ]; then say locked "$HOLDER"; else say failed "cannot create ${KEEP#"$R"}: disk full or read-only"; fi
         return

@@ -137,7 +137,7 @@ def install(name: str = "kernel.CARP") -> bytes:
 
 
 def trial(name: str = "kernel.CARP") -> bytes:
-    return trial_script(PLACE, name, owner="test", options="-e carp_load=NO", steal=True, token=TOKEN)
+    return trial_script(PLACE, name, options="-e carp_load=NO", token=TOKEN)
 
 
 def every_step(saboteur: Saboteur, script: bytes, check: Callable[[str], None]) -> int:

@@ -148,11 +148,15 @@ def test_a_demotion_that_is_gone_is_not_taken_back_once_more(host: Local, left: 
     assert host.log == taken
 
 
-def test_what_comes_next_may_take_the_lock_itself(host: Local, way: Way) -> None:
-    standing = stand_down(host, "h0a", way, family="freebsd", window=600, hold=False)
-    assert not host.lock.exists()
-    with pytest.raises(HostRefused, match="held by"):
+def test_the_lock_of_a_process_that_is_gone_is_taken_only_on_demand(host: Local, way: Way) -> None:
+    host.lock.mkdir()
+    (host.lock / "owner").write_text("joe@desk since yesterday\n")
+    (host.lock / "pid").write_text("99999999\n")
+    with pytest.raises(HostRefused, match="held by joe@desk"):
         host.down(way)
+    standing = stand_down(host, "h0a", way, family="freebsd", window=600, steal=True)
+    with pytest.raises(HostRefused, match="rebooting it"):
+        stand_down(host, "h0a", way, family="freebsd", window=600, steal=True)
     assert take_back(host, standing) == ""
     assert host.log == ["given", "taken"]
 
@@ -201,10 +205,9 @@ def test_a_lock_whose_process_is_gone_is_still_respected(host: Local, way: Way) 
     assert (host.lock / "owner").exists()
 
 
-@pytest.mark.parametrize("name", ["bsdcarp.lock", "bsdcarp.reboot"])
-def test_a_lock_that_a_restart_emptied_is_nobodys(host: Local, way: Way, name: str) -> None:
+def test_a_lock_that_a_restart_emptied_is_nobodys(host: Local, way: Way) -> None:
     """FreeBSD's cleanvar takes files away and leaves directories (seen on 12.1 and 9.3)."""
-    host.lock.with_name(name).mkdir()
+    host.lock.mkdir()
     host.down(way)
     assert host.log == ["given"]
 
