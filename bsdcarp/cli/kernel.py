@@ -187,6 +187,7 @@ def install(
     import sys
 
     from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.cli.reboot import steps
     from bsdcarp.fleet.hosts import Fleet, Options
     from bsdcarp.fleet.kernels import look_at_kernels
     from bsdcarp.fleet.newkernel import Choices, install_kernels, trials
@@ -203,7 +204,7 @@ def install(
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 raise typer.Exit(1)
         with progress(to, "installing", len(views)) as listener:
-            fleet.tell = listener
+            fleet.tell = steps(listener)
             results = install_kernels(fleet, start.secrets, views, choices)
     _finish("kernel install", results, to)
 

@@ -111,7 +111,7 @@ def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float,
             return standing
         case "locked":
             alive, _, owner = text.partition(" ")
-            remedy = "wait until that has ended"
+            remedy = "wait: it ends by itself"
             if alive != "alive":
                 remedy = "its process is gone; look what it left, then remove /var/run/bsdcarp.lock"
             raise HostRefused(f"held by {owner or 'somebody'}", place=host, remedy=remedy)
