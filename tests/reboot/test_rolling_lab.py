@@ -314,7 +314,7 @@ def test_a_preferred_master_that_does_not_take_over_again_is_found(bench: Bench)
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("bsdcarp.fleet.proof._DEMOTED", 1.0)
-            patch.setattr("bsdcarp.fleet.proof._BOOTING", 1.0)
+            patch.setattr("bsdcarp.fleet.proof.BOOTING", 1.0)
             rolled = bench.roll("h0a")
     finally:
         machine.on_up.remove(demote)
