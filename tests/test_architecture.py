@@ -17,6 +17,7 @@ PACKAGE = ROOT / "bsdcarp"
 LAYERS = {
     "errors": 0, "plaintext": 0, "shellwords": 0, "model": 0, "carp": 0,
     "textfiles": 1, "carpd": 1,
+    "hostlock": 1,
     "snapshot": 2,
     "inventory": 3, "platforms": 3,
     "plan": 4,

@@ -165,8 +165,11 @@ def install(
         bool, typer.Option("--no-trial", help="Install beside the old kernel, and boot nothing.")
     ] = False,
     deadline: Annotated[
-        float, typer.Option("--deadline", metavar="SECONDS", help="How long the trial boot may take.")
+        float, typer.Option("--deadline", metavar="SECONDS", min=1, help="How long the trial boot may take.")
     ] = 300.0,
+    outage: Annotated[
+        bool, typer.Option("--outage", help="Also where a group is served by nobody else meanwhile.")
+    ] = False,
     root: Root = "",
     steal_lock: StealLock = False,
     host: Hosts = None,
@@ -178,37 +181,31 @@ def install(
 ) -> None:
     """Install what was built beside the old kernel, boot it once, and make it the default only if it works.
 
-    Host after host; the first that fails ends it.  A host whose release has the module gets that instead.
+    Host after host, as in `bsdcarp reboot`; the first that fails ends it.  A host whose release has the module gets
+    that instead.
     """
     import sys
 
     from bsdcarp.cli.begin import begin, screen
+    from bsdcarp.cli.reboot import steps
     from bsdcarp.fleet.hosts import Fleet, Options
-    from bsdcarp.fleet.kernels import KernelResult, look_at_kernels
-    from bsdcarp.fleet.kerneltrial import Terms, install_kernel
-    from bsdcarp.fleet.results import Row
+    from bsdcarp.fleet.kernels import look_at_kernels
+    from bsdcarp.fleet.newkernel import Choices, install_kernels, trials
     from bsdcarp.report.progress import progress
 
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
-    results: list[KernelResult] = []
+    choices = Choices(deadline, outage, steal_lock, trial=not no_trial)
     with Fleet(start.inventory, Options(ssh_config=ssh_config, accept_new=accept_new)) as fleet:
         views = look_at_kernels(fleet, start.hosts, root)
-        trying = [n for n, v in views.items() if v.decision and v.decision.step == "install" and not (no_trial or root)]
+        trying = trials(views, choices)
         if trying and not yes and not json and sys.stdin.isatty():
             to.err.print(f"Reboot {', '.join(trying)}, one after another? [y/N] ", end="")
             if sys.stdin.readline().strip().lower() not in ("y", "yes"):
                 raise typer.Exit(1)
-        terms = Terms(deadline=deadline, steal=steal_lock, trial=not no_trial)
-        failed = ""
         with progress(to, "installing", len(views)) as listener:
-            fleet.tell = listener
-            for name, view in views.items():
-                if failed:
-                    results.append(KernelResult(Row(name, "skipped", f"because of {failed}")))
-                    continue
-                results.append(install_kernel(fleet, view, start.secrets, terms))
-                failed = name if results[-1].row.result not in ("changed", "unchanged") else ""
+            fleet.tell = steps(listener)
+            results = install_kernels(fleet, start.secrets, views, choices)
     _finish("kernel install", results, to)
 
 

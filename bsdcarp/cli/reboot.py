@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bsdcarp.fleet.vips import VipReport
     from bsdcarp.report.screen import Screen
 
-__all__ = ["reboot"]
+__all__ = ["reboot", "steps"]
 
 
 def reboot(
@@ -85,7 +85,7 @@ def reboot(
             VipWatch(start.inventory, options, names, silent=not probe) as watch,
             progress(to, "rebooting", len(names)) as listener,
         ):
-            fleet.tell = _steps(listener)
+            fleet.tell = steps(listener)
             rolled = roll(fleet, start.secrets, order, rolling)
     for entry in rolled.hosts:
         if entry.seconds is not None:
@@ -95,7 +95,7 @@ def reboot(
     raise typer.Exit(_end(rolled, vips, to, report, began))
 
 
-def _steps(listener: Listener) -> Listener:
+def steps(listener: Listener) -> Listener:
     """Tell the steps of a reboot; that hosts are read again and again meanwhile is no news."""
     import sys
     from dataclasses import replace

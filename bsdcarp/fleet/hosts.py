@@ -17,7 +17,7 @@ from bsdcarp.fleet.interrupts import noted_interrupts
 from bsdcarp.fleet.progress import Event, Listener, silent
 from bsdcarp.inventory.secrets import resolve
 from bsdcarp.model import Host, Inventory
-from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH, PENDING_PATHS, RECORD_PATH, kernconf_path
+from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH, RECORD_PATH, kernconf_path
 from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.ssh import Become, Session, connect
 from bsdcarp.ssh import resolve as resolve_target
@@ -154,7 +154,7 @@ class Fleet:
         """
         host = self.inventory.hosts[name]
         token = randomness.token_hex(16)
-        usual = (RECORD_PATH, LINUX_RECORD_PATH, *PENDING_PATHS, CARPD_CONFIG, kernconf_path(host))
+        usual = (RECORD_PATH, LINUX_RECORD_PATH, CARPD_CONFIG, kernconf_path(host))
         script = read_script(token, (*usual, *(path for path in more_files if path not in usual)))
         self.tell(Event(name, "reading"))
         answer = self._run(host, script, self.options.read_timeout)

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from bsdcarp.errors import BsdcarpError, PlanError, RemoteError
-from bsdcarp.fleet.final import make_final
+from bsdcarp.fleet.course import HostPlan
 from bsdcarp.fleet.hosts import Fleet
+from bsdcarp.fleet.mounted import Mounted
+from bsdcarp.fleet.policy import Policy
 from bsdcarp.fleet.progress import Event
-from bsdcarp.fleet.results import Row, row_of_error, row_of_outcome
+from bsdcarp.fleet.results import Row, row_of_error
 from bsdcarp.fleet.terms import new_terms
+from bsdcarp.fleet.unit import Task, run_unit
 from bsdcarp.kernels import (
     Decision,
     KernelFacts,
@@ -31,7 +34,6 @@ from bsdcarp.kernels import (
     parse_facts,
     progress_of,
     read_report,
-    rooted,
 )
 from bsdcarp.kernels.decide import SPACE_BUILD
 from bsdcarp.kernels.default import file_plan
@@ -39,9 +41,8 @@ from bsdcarp.kernels.kernconf import kernconf_text
 from bsdcarp.model import Finding
 from bsdcarp.plan import Plan
 from bsdcarp.platforms.capabilities import LINUX, Capabilities, capabilities
-from bsdcarp.platforms.paths import RECORD_PATH, kernconf_path
-from bsdcarp.snapshot import Snapshot, parse, read_script
-from bsdcarp.transaction import confirmation_script, read_ending, read_outcome, transaction_script
+from bsdcarp.platforms.paths import kernconf_path
+from bsdcarp.snapshot import Snapshot
 
 __all__ = [
     "KernelResult",
@@ -128,7 +129,7 @@ def look_at_kernel(fleet: Fleet, name: str, target: str = "") -> KernelView:
     host = fleet.inventory.hosts[name]
     place = Place(host.kernel.ident, host.arch, target)
     try:
-        snapshot = _read(fleet, name, target)
+        snapshot = (Mounted(fleet, target) if target else fleet).read(name)
         can = capabilities(snapshot.release)
         method = choose_method(host, snapshot.release, can, wanted=bool(fleet.inventory.groups_of(name)))
         if can.syntax == "linux":
@@ -143,15 +144,6 @@ def look_at_kernel(fleet: Fleet, name: str, target: str = "") -> KernelView:
         return KernelView(name, place, error=error)
     fleet.tell(Event(name, "read"))
     return KernelView(name, place, snapshot, facts, method, boot, decision, findings)
-
-
-def _read(fleet: Fleet, name: str, target: str) -> Snapshot:
-    if not target:
-        return fleet.read(name)
-    token = randomness.token_hex(16)
-    paths = (RECORD_PATH, kernconf_path(fleet.inventory.hosts[name]))
-    answer = fleet.run(name, rooted(read_script(token, paths), target), timeout=60.0)
-    return parse(answer, token, host=name)
 
 
 def _next_boot(
@@ -179,29 +171,18 @@ def _next_boot(
 
 
 def put_into_force(fleet: Fleet, plan: Plan, *, target: str = "", steal: bool = False) -> Row:
-    """Run one plan as an armed transaction, and make it final over a new connection."""
-    terms = new_terms(steal=steal)
-    token = randomness.token_hex(16)
-    try:
-        if target:
-            answer = fleet.run(plan.host, rooted(transaction_script(plan, terms, token=token), target), timeout=120.0)
-            outcome = read_outcome(answer, token, plan)
-        else:
-            outcome = fleet.transact(plan, terms)
-        row = row_of_outcome(outcome, files=len(plan.files), live=len(plan.live), window=terms.window)
-        if not outcome.good:
-            return row
-        fleet.forget(plan.host)
-        if target:
-            script = rooted(confirmation_script(terms.name, plan.state, terms.claim, token=token), target)
-            ending, why = read_ending(fleet.run(plan.host, script), token)
-        else:
-            ending, why = make_final(fleet, plan.host, plan.state, terms.name, terms.claim)
-    except BsdcarpError as error:
-        return row_of_error(plan.host, error)
-    if ending != "confirmed":
-        return Row(plan.host, "unknown", f"not confirmed ({why or ending}): it is taken back within {terms.window} s")
-    return row
+    """Run one plan as an armed transaction, and make it final over a new connection; taken back where that fails.
+
+    No inventory describes what it is about, so that the host can be reached is all that is verified.
+    """
+    task = Task(
+        Mounted(fleet, target) if target else fleet,
+        {plan.host: HostPlan(plan.host, plan=plan)},
+        {},
+        Policy(back=True),
+        new_terms(steal=steal),
+    )
+    return run_unit(task, [plan.host]).rows[plan.host]
 
 
 def load_module(fleet: Fleet, view: KernelView, *, steal: bool = False) -> KernelResult:

@@ -22,38 +22,35 @@ from bsdcarp.fleet.kernels import (
     run_program,
 )
 from bsdcarp.fleet.progress import Event
-from bsdcarp.fleet.reboot import reboot_host
+from bsdcarp.fleet.reboot import Rebooted, reboot_host
 from bsdcarp.fleet.results import Row, row_of_error
 from bsdcarp.fleet.terms import new_terms
 from bsdcarp.fleet.verification import wait_for_election
 from bsdcarp.kernels import default_plan, end_trial_script, install_script, trial_script
 from bsdcarp.kernels.decide import SPACE_INSTALL, new_directory, running_directory
 from bsdcarp.model import Finding, Secret, Severity
-from bsdcarp.platforms.freebsd import LOADER_CONF
 from bsdcarp.platforms.paths import RECORD_PATH
 from bsdcarp.snapshot import Snapshot
 
-__all__ = ["Terms", "install_kernel"]
+__all__ = ["Terms", "Trial", "install_kernel"]
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """How an installation goes about its work."""
 
-    deadline: float = 300.0
-    """Seconds that the trial boot may take."""
     steal: bool = False
-    """Take a lock away from whoever holds it."""
+    """Take the lock away from a process that is gone."""
     trial: bool = True
     """False stops before the trial: the kernel lies beside the old one, and nothing boots it."""
 
 
 def install_kernel(
     fleet: Fleet, view: KernelView, secrets: Mapping[str, Secret], terms: Terms | None = None
-) -> KernelResult:
-    """Bring one host one or all steps further: the module into loader.conf, or a kernel installed, tried, made default.
+) -> KernelResult | Trial:
+    """Bring one host further: the module into loader.conf, or a kernel beside the old one, which then is to be tried.
 
-    Each step looks at what is there, so an installation that was cut off goes on where it stopped.
+    Each step looks at what is there, so an installation that was cut off goes on where it stopped.  Reboots nothing.
     """
     how = terms or Terms()
     try:
@@ -82,7 +79,7 @@ def install_kernel(
 
 def _install(
     fleet: Fleet, view: KernelView, snapshot: Snapshot, secrets: Mapping[str, Secret], how: Terms
-) -> KernelResult:
+) -> KernelResult | Trial:
     if view.facts is None or view.boot is None:
         raise RemoteError("nothing is known of its kernels", place=view.host)
     elsewhere = bool(view.place.target)
@@ -112,17 +109,7 @@ def _install(
         return KernelResult(_make_default(fleet, view, snapshot, name, why, how))
     if not how.trial:
         return KernelResult(Row(view.host, "changed", f"/boot/{name} is there, and nothing boots it"))
-    return KernelResult(_trial(fleet, view, snapshot, name, _Before(tuple(near), earlier, secrets), how))
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What a trial boot is held against."""
-
-    near: tuple[str, ...]
-    """The other members of the host's groups."""
-    judgement: Assessment
-    secrets: Mapping[str, Secret]
+    return Trial(fleet, view, name, tuple(near), earlier, secrets, how)
 
 
 def _applied(host: str, snapshot: Snapshot, earlier: Assessment) -> None:
@@ -148,42 +135,81 @@ def _one_shot(view: KernelView) -> None:
         )
 
 
-def _trial(fleet: Fleet, view: KernelView, snapshot: Snapshot, name: str, before: _Before, how: Terms) -> Row:
-    """Boot the kernel once; it becomes the default only if it came up, with carp, and nothing is worse than before."""
-    host = view.host
-    owner = new_terms().owner
-    # Whatever else it may find: a module is not loaded into the kernel under trial.  nextboot(8) has -e since 9.x.
-    options = f"-e {view.can.module}_load=NO" if view.can.syntax == "vhid" else ""
-    report = run_program(
-        fleet,
-        host,
-        lambda token: trial_script(view.place, name, owner=owner, options=options, steal=how.steal, token=token),
-    )
-    if report.word != "trying":
-        return Row(host, "refused", report.reason)
-    try:
-        back = reboot_host(fleet, host, snapshot, deadline=how.deadline)
-    except BsdcarpError as error:
-        _end_trial(fleet, view, name)
-        error.remedy = f"{error.remedy}; the next boot but that one is of the old kernel" if error.remedy else ""
-        return row_of_error(host, error)
-    if running_directory(back.snapshot) != name:
-        said = running_directory(back.snapshot) or back.snapshot.bootfile
-        return Row(host, "failed", f"it came back with the old kernel /boot/{said}: /boot/{name} did not come up")
-    if back.snapshot.carp != "static":
-        return Row(host, "failed", f"/boot/{name} came up without carp; the next boot is of the old kernel")
-    worse = _worse(fleet, host, before)
-    if worse:
-        return Row(
-            host,
-            "not verified",
-            f"/boot/{name} runs for this boot only, the next one is of the old kernel: {worse[0].message}",
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A kernel that lies beside the old one, and its one trial boot, for which the host has to stand down first."""
+
+    fleet: Fleet
+    view: KernelView
+    name: str
+    """Its directory below /boot."""
+    near: tuple[str, ...]
+    """The other members of the host's groups."""
+    before: Assessment
+    """What the boot is held against."""
+    secrets: Mapping[str, Secret]
+    how: Terms
+
+    def boot(self, deadline: float) -> Rebooted:
+        """Boot it once; whoever calls holds the host's lock.
+
+        Raises ``RemoteError`` where the host still has its old boot, ``SshError`` where nobody knows.
+        """
+        host = self.view.host
+        # Whatever else it may find: a module is not loaded into the kernel under trial.  nextboot(8) has -e since 9.x.
+        options = f"-e {self.view.can.module}_load=NO" if self.view.can.syntax == "vhid" else ""
+        report = run_program(
+            self.fleet, host, lambda token: trial_script(self.view.place, self.name, options=options, token=token)
         )
-    now = look_at_kernel(fleet, host)
-    if now.snapshot is None:
-        raise now.error or RemoteError("nothing is known of its kernels", place=host)
-    why = f"/boot/{name} was tried in a boot of {back.seconds:.0f} s, and is the default now"
-    return _make_default(fleet, now, now.snapshot, name, why, how)
+        try:
+            if report.word != "trying":
+                raise RemoteError(report.reason, place=host)
+            return reboot_host(self.fleet, host, deadline=deadline)
+        except BsdcarpError as error:
+            _end_trial(self.fleet, self.view, self.name)
+            error.remedy = f"{error.remedy}; the next boot but that one is of the old kernel" if error.remedy else ""
+            raise
+
+    def keep(self, back: Rebooted) -> KernelResult:
+        """Make it the default if it came up, with carp, and nothing is worse than before."""
+        host, name = self.view.host, self.name
+        if running_directory(back.snapshot) != name:
+            said = running_directory(back.snapshot) or back.snapshot.bootfile
+            why = f"it came back with the old kernel /boot/{said}: /boot/{name} did not come up"
+            return KernelResult(Row(host, "failed", why))
+        if back.snapshot.carp != "static":
+            why = f"/boot/{name} came up without carp; the next boot is of the old kernel"
+            return KernelResult(Row(host, "failed", why))
+        if worse := self._worse(back.snapshot):
+            why = f"/boot/{name} runs for this boot only, the next one is of the old kernel: {worse[0].message}"
+            return KernelResult(Row(host, "not verified", why))
+        now = look_at_kernel(self.fleet, host)
+        if now.snapshot is None:
+            raise now.error or RemoteError("nothing is known of its kernels", place=host)
+        why = f"/boot/{name} was tried in a boot of {back.seconds:.0f} s, and is the default now"
+        return KernelResult(_make_default(self.fleet, now, now.snapshot, name, why, self.how))
+
+    def _worse(self, booted: Snapshot) -> list[Finding]:
+        """Return the errors that were not there before the trial; an election gets its time, twice.
+
+        Not that a module is still loaded for the old kernel: that goes with making the new one the default.
+        """
+        host = self.view.host
+        plan = default_plan(host, booted, self.name, self.view.can)
+        coming = {f"{host}:{path}" for path in (RECORD_PATH, *(change.path for change in plan.files))}
+        known = {_signature(finding) for finding in self.before.findings}
+        groups = tuple(group.name for group in self.fleet.inventory.groups_of(host))
+        worse: list[Finding] = []
+        for _ in range(2):
+            wait_for_election(self.fleet, groups)
+            now = assess(self.fleet.inventory, self.fleet.look([host, *self.near]), self.secrets)
+            if host in now.errors:
+                raise now.errors[host]
+            errors = [f for f in now.findings if f.severity is Severity.ERROR and f.place.file not in coming]
+            worse = [finding for finding in errors if _signature(finding) not in known]
+            if not any(finding.rule.startswith("verify-master") for finding in worse):
+                break
+        return worse
 
 
 def _end_trial(fleet: Fleet, view: KernelView, name: str) -> None:
@@ -198,31 +224,6 @@ def _end_trial(fleet: Fleet, view: KernelView, name: str) -> None:
 def _neighbours(fleet: Fleet, host: str) -> list[str]:
     groups = fleet.inventory.groups_of(host)
     return [name for name in fleet.inventory.hosts if name != host and any(g.member(name) for g in groups)]
-
-
-def _worse(fleet: Fleet, host: str, before: _Before) -> list[Finding]:
-    """Return the errors that were not there before the trial; an election gets its time, twice."""
-    known = {_signature(finding) for finding in before.judgement.findings}
-    groups = tuple(group.name for group in fleet.inventory.groups_of(host))
-    worse: list[Finding] = []
-    for _ in range(2):
-        wait_for_election(fleet, groups)
-        now = assess(fleet.inventory, fleet.look([host, *before.near]), before.secrets)
-        if host in now.errors:
-            raise now.errors[host]
-        worse = [
-            f for f in now.findings
-            if f.severity is Severity.ERROR and _signature(f) not in known and not _about_loader(f, host)
-        ]  # fmt: skip
-        if not any(finding.rule.startswith("verify-master") for finding in worse):
-            break
-    return worse
-
-
-def _about_loader(finding: Finding, host: str) -> bool:
-    """What loads the module goes with the next step, once a kernel that needs none has shown that it works."""
-    written = (f"{host}:{LOADER_CONF}", f"{host}:{RECORD_PATH}")
-    return finding.rule == "verify-file" and finding.place.file.startswith(written)
 
 
 def _signature(finding: Finding) -> tuple[str, str, str]:

@@ -1,69 +1,75 @@
-"""A rolling reboot that brings a new kernel: what is done before a host stands down, and what reboots it then."""
+"""Kernels over several hosts: what needs a trial boot goes the way of a rolling reboot, all else needs none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from bsdcarp.errors import BsdcarpError, PlanError, RemoteError, SshError
 from bsdcarp.fleet.hosts import Fleet
-from bsdcarp.fleet.kernels import KernelResult, KernelView, look_at_kernel
+from bsdcarp.fleet.kernels import KernelResult, KernelView
 from bsdcarp.fleet.kerneltrial import Terms, install_kernel
-from bsdcarp.fleet.progress import Event
-from bsdcarp.fleet.reboot import Rebooted, read_identity
+from bsdcarp.fleet.results import Row
+from bsdcarp.fleet.rolling import HostReboot, Rolling, roll, survey
 from bsdcarp.model import Secret
 
-__all__ = ["prepare_kernel"]
+__all__ = ["Choices", "install_kernels", "trials"]
+
+_GOOD = ("changed", "unchanged")
 
 
-def prepare_kernel(fleet: Fleet, host: str, secrets: Mapping[str, Secret]) -> Callable[[float], Rebooted] | None:
-    """Do what ``host`` needs before its next boot; return what installs, tries and boots a kernel, if it needs one.
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """How kernels are installed."""
 
-    With None a plain reboot does.  Raises ``PlanError`` where the kernel has to be built first, or cannot be had.
+    deadline: float = 300.0
+    """Seconds that a trial boot may take."""
+    outage: bool = False
+    """Boot also where nobody else serves a group meanwhile."""
+    steal: bool = False
+    """Take locks away from processes that are gone."""
+    trial: bool = True
+    """False boots nothing."""
+
+
+def trials(views: Mapping[str, KernelView], choices: Choices) -> list[str]:
+    """Return the hosts that have to be rebooted for a trial."""
+    return [
+        name
+        for name, view in views.items()
+        if choices.trial and not view.place.target and view.decision and view.decision.step == "install"
+    ]
+
+
+def install_kernels(
+    fleet: Fleet, secrets: Mapping[str, Secret], views: Mapping[str, KernelView], choices: Choices
+) -> list[KernelResult]:
+    """Bring every host further, those without a reboot first; the first that fails ends it.
+
+    A host that is rebooted stands down before, needs a healthy peer and is proven, exactly as in a rolling reboot.
     """
-    view = look_at_kernel(fleet, host)
-    if view.error or view.decision is None:
-        raise view.error or RemoteError("nothing is known of its kernels", place=host)
-    match view.decision.step:
-        case "nothing":
-            return None
-        case "build":
-            raise PlanError(view.decision.why, place=host, remedy="`bsdcarp kernel build` builds it")
-        case "refuse":
-            raise PlanError(view.decision.why, place=host, remedy=view.decision.remedy)
-        case "install":
-            return lambda deadline: _boot(fleet, view, secrets, deadline)
-        case _:
-            _checked(install_kernel(fleet, view, secrets))
-            return None
+    trying = trials(views, choices)
+    done: dict[str, KernelResult] = {}
+    for name, view in views.items():
+        if name not in trying and not _culprit(done):
+            result = install_kernel(fleet, view, secrets, Terms(choices.steal, trial=False))
+            if isinstance(result, KernelResult):  # without a trial there is nothing else
+                done[name] = result
+    if trying and not _culprit(done):
+        rolling = Rolling(choices.deadline, outage=choices.outage, kernel=True, steal=choices.steal)
+        order, against = survey(fleet, secrets, trying, rolling)
+        entries = against.values() if against else roll(fleet, secrets, order, rolling).hosts
+        done.update((entry.host, _told(entry)) for entry in entries)
+    why = f"because of {_culprit(done)}"
+    return [done.get(name) or KernelResult(Row(name, "skipped", why)) for name in views]
 
 
-def _boot(fleet: Fleet, view: KernelView, secrets: Mapping[str, Secret], deadline: float) -> Rebooted:
-    host = view.host
-    before = read_identity(fleet, host)
-    found: dict[str, float] = {}
-    tell = fleet.tell
-
-    def listen(event: Event) -> None:
-        if event.host == host and event.stage == "back":
-            found["down"] = event.seconds
-        tell(event)
-
-    fleet.tell = listen
-    try:
-        _checked(install_kernel(fleet, view, secrets, Terms(deadline=deadline)))
-    finally:
-        fleet.tell = tell
-    after = read_identity(fleet, host)
-    snapshot = fleet.read(host)
-    # The trial boot is the only one, and its length the only one that says something.
-    down = found.get("down", 0.0)
-    return Rebooted(host, snapshot, down, down, before, after)
+def _culprit(done: Mapping[str, KernelResult]) -> str:
+    return next((name for name, result in done.items() if result.row.result not in _GOOD), "")
 
 
-def _checked(result: KernelResult) -> None:
-    """Raise what went wrong; the end of a log is part of it."""
-    row = result.row
-    if row.result in ("changed", "unchanged"):
-        return
-    kind: type[BsdcarpError] = SshError if row.result == "unreachable" else RemoteError
-    raise kind("; ".join((row.detail, *result.log[-3:])), place=row.host)
+def _told(entry: HostReboot) -> KernelResult:
+    """Tell a turn as the installation of a kernel: what it says of that, unless something else went wrong."""
+    if entry.kernel and (entry.result == "rebooted" or entry.kernel.row.result not in _GOOD):
+        return entry.kernel
+    result = {"rebooted": "changed", "not rebooted": "failed"}.get(entry.result, entry.result)
+    return KernelResult(Row(entry.host, result, entry.detail))

@@ -28,7 +28,7 @@ class Policy:
     max_failures: int = 0
     """Begin no further unit once more than so many have failed."""
     steal: bool = False
-    """Take locks away from whoever holds them."""
+    """Take locks away from processes that are gone."""
     deadline: float = 300.0
     """With ``after-reboot``: seconds that a host may take to come back."""
     back: bool = False

@@ -17,7 +17,8 @@ from bsdcarp.errors import BsdcarpError, RemoteError, SshError
 from bsdcarp.fleet.health import Situation, observe
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.interrupts import noted_interrupts
-from bsdcarp.fleet.newkernel import prepare_kernel
+from bsdcarp.fleet.kernels import KernelResult, look_at_kernel
+from bsdcarp.fleet.kerneltrial import Terms, Trial, install_kernel
 from bsdcarp.fleet.order import neighbours
 from bsdcarp.fleet.progress import Event
 from bsdcarp.fleet.proof import changed_files, prove
@@ -25,25 +26,24 @@ from bsdcarp.fleet.reboot import Rebooted, reboot_host
 from bsdcarp.fleet.standdown import StandDown, Way, stand_down, take_back, way_down, welcome
 from bsdcarp.fleet.verification import settle_seconds
 from bsdcarp.model import Finding, Secret, Severity
-from bsdcarp.platforms.freebsd import LOADER_CONF
-from bsdcarp.platforms.paths import PENDING_PATHS, RECORD_PATH
 
 __all__ = ["HostReboot", "Result", "Rolled", "Rolling", "roll", "survey"]
 
-Result = Literal["rebooted", "refused", "would not survive", "unreachable", "not rebooted", "not verified", "skipped"]
+Result = Literal[
+    "rebooted", "refused", "would not survive", "unreachable", "not rebooted", "not verified", "failed", "skipped"
+]
 _STATUS: Mapping[Result, int] = {
     "rebooted": 0,
     "skipped": 0,
     "refused": 1,
     "not rebooted": 1,
+    "failed": 1,
     "unreachable": 5,
     "would not survive": 4,
     "not verified": 4,
 }
 _MARGIN = 120
 """Seconds beyond the deadline of a reboot after which a host that still runs takes its roles back by itself."""
-_INSTALLING = 900
-"""Seconds that make installkernel may take besides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,8 @@ class Rolling:
     """Units of hosts that share no group, at work at the same time."""
     kernel: bool = False
     """Install the kernel that was built, where one is needed, and boot that."""
+    steal: bool = False
+    """Take locks away from processes that are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ class HostReboot:
     files: tuple[str, ...] = ()
     """The managed files that were compared, before and after."""
     findings: tuple[Finding, ...] = ()
+    kernel: KernelResult | None = None
+    """How installing a kernel ended, where one was needed."""
     span: tuple[float, float] = (0.0, 0.0)
     """When it began and ended, on the clock of ``time.monotonic``."""
 
@@ -153,8 +157,8 @@ def _objection(now: Situation, host: str, rolling: Rolling) -> HostReboot | None
         return _failure(host, now.errors[host])
     for name in neighbours(now.inventory, [host]):
         look = now.looks[name].snapshot
-        if look and (waiting := "".join(map(look.text, PENDING_PATHS)).strip()):
-            return HostReboot(host, "refused", f"on {name} {waiting} waits: bsdcarp confirm, or bsdcarp rollback")
+        if look and look.pending:
+            return HostReboot(host, "refused", f"on {name} {look.pending} waits: bsdcarp confirm, or bsdcarp rollback")
     if not rolling.outage and (bereft := now.bereft(host)):
         remedy = "make another member healthy first, or accept with --outage that nobody serves it meanwhile"
         return HostReboot(host, "refused", f"{'; '.join(bereft)} ({remedy})")
@@ -170,6 +174,16 @@ def _failure(host: str, error: BsdcarpError) -> HostReboot:
     return HostReboot(host, "unreachable" if isinstance(error, SshError) else "refused", text)
 
 
+def _kernel_failure(result: KernelResult) -> HostReboot | None:
+    """Return how a kernel that could not be had ends the turn of its host, None when all is well."""
+    row = result.row
+    if row.result in ("changed", "unchanged"):
+        return None
+    known: Mapping[str, Result] = {word: word for word in ("refused", "unreachable", "not verified")}
+    detail = "; ".join((row.detail, *result.log[-3:]))
+    return HostReboot(row.host, known.get(row.result, "failed"), detail, kernel=result)
+
+
 class _Turn:
     """One host's turn."""
 
@@ -183,7 +197,11 @@ class _Turn:
     def take(self) -> HostReboot:
         rolling = self.rolling
         try:
-            new = prepare_kernel(self.fleet, self.host, self.secrets) if rolling.kernel else None
+            new = self._new_kernel() if rolling.kernel else None
+            if isinstance(new, KernelResult):
+                if failure := _kernel_failure(new):
+                    return failure
+                new = None
             now = observe(self.fleet, self.secrets, self.near)
             # What a new kernel brings, the old one's files need not survive without.
             if objection := _objection(now, self.host, replace(rolling, force=rolling.force or new is not None)):
@@ -191,8 +209,8 @@ class _Turn:
             way = way_down(now.desired[self.host], now.held(self.host), now.preempting(self.host))
             self.tell("giving its roles away" if way.give else way.said)
             family = now.snapshot(self.host).release.family
-            window = rolling.deadline + _MARGIN + (_INSTALLING if new else 0)
-            standing = stand_down(self.fleet, self.host, way, family=family, window=window, hold=new is None)
+            window = rolling.deadline + _MARGIN
+            standing = stand_down(self.fleet, self.host, way, family=family, window=window, steal=rolling.steal)
         except BsdcarpError as error:
             return _failure(self.host, error)
         heirs: dict[str, str] = {}
@@ -201,16 +219,22 @@ class _Turn:
         try:
             heirs = self._heirs(way, now)
             ordered = True
-            boot = new or (lambda deadline: reboot_host(self.fleet, self.host, deadline=deadline))
-            back = boot(rolling.deadline)
+            limit = rolling.deadline
+            back = new.boot(limit) if new else reboot_host(self.fleet, self.host, deadline=limit)
             welcome(self.fleet, standing)
-            entry = self._proven(now, back, new=new is not None)
+            kept = new.keep(back) if new else None
+            entry = replace((kept and _kernel_failure(kept)) or self._proven(now, back), kernel=kept)
         except BsdcarpError as error:
             entry = self._undone(standing, error, back, ordered=ordered)
         except BaseException:
             take_back(self.fleet, standing)
             raise
         return self._filled(entry, way, heirs, back, now)
+
+    def _new_kernel(self) -> KernelResult | Trial:
+        """Install what was built, while the host still has its roles: that takes minutes."""
+        view = look_at_kernel(self.fleet, self.host)
+        return install_kernel(self.fleet, view, self.secrets, Terms(steal=self.rolling.steal))
 
     def tell(self, what: str, seconds: float = 0.0) -> None:
         self.fleet.tell(Event(self.host, "waiting", what, seconds))
@@ -248,21 +272,15 @@ class _Turn:
             return entry
         after = take_back(self.fleet, standing) or "it may have its roles again"
         detail = f"{entry.detail}; {after}" if standing.way.give else entry.detail
-        # With a new kernel it may well have rebooted, but not into that one.
-        tried = ordered and self.rolling.kernel
-        return replace(entry, result="not verified" if tried else "not rebooted", detail=detail)
+        return replace(entry, result="not rebooted", detail=detail)
 
-    def _proven(self, before: Situation, back: Rebooted, *, new: bool) -> HostReboot:
+    def _proven(self, before: Situation, back: Rebooted) -> HostReboot:
         known = frozenset((f.rule, f.host, f.group) for f in before.judge().findings)
         served = frozenset((group, name) for name in before.desired for group in before.held(name))
         found = prove(
             self.fleet, self.secrets, self.host, self.near, known=known, absent=before.absent, served=served
         )  # fmt: skip
         files = changed_files(before.desired[self.host], before.snapshot(self.host), back.snapshot)
-        if new:
-            # Which kernel boots is written there, and what a static one needs no more.
-            written = (f"{self.host}:{LOADER_CONF}", f"{self.host}:{RECORD_PATH}")
-            files = tuple(finding for finding in files if not finding.place.file.startswith(written))
         findings = (*files, *found.findings)
         if found.error is not None:
             return replace(_failure(self.host, found.error), findings=findings)

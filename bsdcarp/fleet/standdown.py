@@ -14,7 +14,8 @@ from importlib.resources import files
 
 from bsdcarp.errors import HostRefused, SshError
 from bsdcarp.fleet.hosts import Fleet
-from bsdcarp.fleet.terms import whoami
+from bsdcarp.fleet.terms import new_terms
+from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.plaintext import printable
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.platforms.linux_carpd import CARPD
@@ -24,7 +25,6 @@ from bsdcarp.shellwords import quote
 __all__ = ["LOCK", "StandDown", "Way", "stand_down", "take_back", "way_down", "welcome"]
 
 LOCK = "/var/run/bsdcarp.lock"
-_BESIDE = "/var/run/bsdcarp.reboot"
 _AMOUNT = 240
 """What the kernel itself adds when an interface goes down: no advskew of a peer is behind it."""
 
@@ -51,8 +51,6 @@ class StandDown:
     host: str
     key: str
     way: Way
-    keep: str = LOCK
-    """The directory on the host that holds what takes it back."""
 
 
 def way_down(desired: Desired, held: Collection[str], preempting: Collection[str]) -> Way:
@@ -88,32 +86,32 @@ def way_down(desired: Desired, held: Collection[str], preempting: Collection[str
     return Way((f"sysctl {oid}={_AMOUNT}",), (undo,), moved, left, said=f"demotion +{_AMOUNT}")
 
 
-def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float, hold: bool = True) -> StandDown:
+def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float, steal: bool = False) -> StandDown:
     """Lock ``host`` and let it give its roles away; after ``window`` seconds without a reboot it takes them back.
 
-    Without ``hold`` the lock must be free, but is left to what comes next.
+    With ``steal`` the lock of a process that is gone is taken away.
     Raises ``HostRefused`` when somebody holds the lock, a transaction waits, or a command fails; then nothing is left.
     """
     key = f"r{randomness.token_hex(8)}"
-    keep = LOCK if hold else _BESIDE
-    back = f"KEY={key}\nKEEP={keep}\ntake() {{\n{_commands(way.take)}\n}}\n{_text('takeback.sh')}"
+    back = f"KEY={key}\nKEEP={LOCK}\ntake() {{\n{_commands(way.take)}\n}}\n{_text('takeback.sh')}"
     head = [
         f"T={key}",
-        f"KEEP={keep}",
-        f"OWNER={quote(f'{whoami()}, rebooting it')}",
+        f"KEEP={LOCK}",
+        f"OWNER={quote(f'{new_terms().owner}, rebooting it')}",
+        f"STEAL={'yes' if steal else ''}",
         f"WINDOW={int(window)}",
         f"SYSTEM={quote(family)}",
         f"BACK={quote(back)}",
         f"give() {{\n{_commands(way.give)}\n}}",
     ]
     word, text = _run(fleet, host, head, "stand_down", key)
-    standing = StandDown(host, key, way, keep)
+    standing = StandDown(host, key, way)
     match word:
         case "given":
             return standing
         case "locked":
             alive, _, owner = text.partition(" ")
-            remedy = "wait until that has ended"
+            remedy = "wait: it ends by itself"
             if alive != "alive":
                 remedy = "its process is gone; look what it left, then remove /var/run/bsdcarp.lock"
             raise HostRefused(f"held by {owner or 'somebody'}", place=host, remedy=remedy)
@@ -147,7 +145,7 @@ def welcome(fleet: Fleet, standing: StandDown) -> None:
 
 
 def _named(standing: StandDown) -> list[str]:
-    return [f"KEY={standing.key}", "T=$KEY", f"KEEP={standing.keep}"]
+    return [f"KEY={standing.key}", "T=$KEY", f"KEEP={LOCK}"]
 
 
 def _commands(commands: tuple[str, ...]) -> str:
@@ -160,7 +158,7 @@ def _text(name: str) -> str:
 
 
 def _run(fleet: Fleet, host: str, head: list[str], call: str, key: str) -> tuple[str, str]:
-    script = "\n".join([*head, _text("standdown.sh"), f"{call} </dev/null\n"])
+    script = "\n".join([*head, waits_program(), lock_program(), _text("standdown.sh"), f"{call} </dev/null\n"])
     answer = fleet.run(host, script.encode("utf-8", "surrogateescape")).decode("utf-8", "replace")
     found = [line for line in answer.splitlines() if line.startswith(f"{key} ")]
     if not found:

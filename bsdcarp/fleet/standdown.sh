@@ -1,9 +1,9 @@
 # Before a host is rebooted: takes the lock, gives the roles away, and gets them back if nobody reboots it in time.
 #
-# Sent on standard input to /bin/sh -s.  Before it stand T (the marker of every line of the report, which also names
-# what is kept here), KEEP (the directory for that: the lock itself, or one of its own where what comes next takes the
-# lock), OWNER, WINDOW (seconds), SYSTEM (freebsd or linux), BACK (the text of takeback.sh) and give(); after it one of
-# stand_down, take_back and welcome is called.
+# Sent on standard input to /bin/sh -s after waits.sh and lock.sh.  Before it stand T (the marker of every line of the
+# report, which also names what is kept here), KEEP (the lock, which holds it), OWNER, STEAL, WINDOW (seconds), SYSTEM
+# (freebsd or linux), BACK (the text of takeback.sh) and give(); after it one of stand_down, take_back and welcome is
+# called.
 #
 # What takes the demotion back is written before the demotion is in force.  A reboot resets demotion, failover and
 # interfaces alike, and empties /var/run of files, so that there is nothing to take back then.
@@ -13,19 +13,10 @@ PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbi
 LC_ALL=C
 export PATH LC_ALL
 umask 077
-LOCK=$R/var/run/bsdcarp.lock
 KEEP=$R$KEEP
 
 # say WORD [TEXT]
 say() { printf '\n%s %s %s\n' "$T" "$1" "${2-}"; }
-
-locked() {
-    pid='' owner=''
-    { IFS= read -r owner <"$1/owner"; IFS= read -r pid <"$1/pid"; } 2>/dev/null
-    alive=gone
-    case $pid in '' | *[!0-9]*) ;; *) if kill -0 "$pid" 2>/dev/null; then alive=alive; fi ;; esac
-    say locked "$alive $owner"
-}
 
 arm() {
     if [ -z "$R" ] && [ "$SYSTEM" = linux ] && [ -d /run/systemd/system ]; then
@@ -38,30 +29,17 @@ arm() {
 
 stand_down() {
     trap '' HUP INT TERM PIPE
-    [ -d "${LOCK%/*}" ] || mkdir -p "${LOCK%/*}" 2>/dev/null
-    for d in "$LOCK" "$R/var/run/bsdcarp.reboot"; do
-        [ -d "$d" ] || continue
-        # A restart empties /var/run of files but not of directories (FreeBSD's rc.d/cleanvar): nobody holds such a lock.
-        if [ ! -s "$d/pid" ] && [ ! -s "$d/owner" ]; then
-            sleep 1
-            [ -s "$d/pid" ] || rm -rf "$d"
-        fi
-        [ ! -d "$d" ] || { locked "$d"; return; }
-    done
-    if ! mkdir "$KEEP" 2>/dev/null; then
-        if [ -d "$KEEP" ]; then locked "$KEEP"; else say failed "cannot create ${KEEP#"$R"}: disk full or read-only"; fi
+    if ! take "$KEEP" "$T"; then
+        if [ -n "$HOLDER" ]; then say locked "$HOLDER"; else say failed "cannot create ${KEEP#"$R"}: disk full or read-only"; fi
         return
     fi
     # With the lock in hand nobody begins a transaction; one that waits for its confirmation holds no lock.
-    for f in "$R/var/db/bsdcarp/pending" "$R/var/lib/bsdcarp/pending"; do
-        [ -f "$f" ] || continue
-        waiting=''
-        IFS= read -r waiting <"$f"
+    if waits /var/db/bsdcarp /var/lib/bsdcarp; then
         rm -rf "$KEEP"
-        say pending "$waiting"
+        say pending "$WAITING"
         return
-    done
-    { echo "$$" >"$KEEP/pid" && printf '%s\n' "$OWNER" >"$KEEP/owner" && printf '%s\n' "$BACK" >"$KEEP/back.$T"; } 2>/dev/null || {
+    fi
+    { printf '%s\n' "$BACK" >"$KEEP/back.$T"; } 2>/dev/null || {
         rm -rf "$KEEP"
         say failed "cannot write ${KEEP#"$R"}: disk full"
         return

@@ -22,7 +22,6 @@ from bsdcarp.fleet.terms import shortest_window
 from bsdcarp.fleet.verification import Verification, electing, unsettled, wait_for_election
 from bsdcarp.model import Secret
 from bsdcarp.plan import FREEBSD_STATE, LINUX_STATE
-from bsdcarp.platforms.paths import PENDING_PATHS
 from bsdcarp.snapshot import Snapshot
 from bsdcarp.transaction import Terms
 
@@ -129,7 +128,7 @@ def _refused(task: Task, hosts: list[str]) -> Iterator[Row]:
         entry = task.plans[name]
         if entry.error:
             yield row_of_error(name, entry.error)
-        elif entry.snapshot and (waiting := "".join(map(entry.snapshot.text, PENDING_PATHS)).strip()):
+        elif entry.snapshot and (waiting := entry.snapshot.pending):
             yield Row(name, "refused", f"untouched: {waiting} waits for `bsdcarp confirm` or `bsdcarp rollback`")
     if task.beside:
         yield from _cut_off(task, hosts)

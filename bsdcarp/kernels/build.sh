@@ -10,7 +10,7 @@ build() {
     # Two operators at once: only one of them makes this directory.
     mkdir "$JOB/starting" 2>/dev/null || { rmdir "$JOB/starting" 2>/dev/null; stop failed "somebody else just started it; try again"; }
     rm -f "$JOB/status" "$JOB/pid" "$JOB/log"
-    { printf '%s\n' "$RUN" >"$JOB/run" && stamp >"$JOB/stamp" && sysctl -n kern.boottime >"$JOB/boot"; } 2>/dev/null ||
+    { printf '%s\n' "$RUN" >"$JOB/run" && stamp >"$JOB/stamp"; } 2>/dev/null ||
         { rmdir "$JOB/starting"; stop failed "cannot write ${JOB#"$R"}: disk full"; }
     date +%s >"$JOB/begun"
     : >"$JOB/log"

@@ -60,11 +60,11 @@ install_kernel() {
     say installed "$NAME"
 }
 
-# What nextboot(8) leaves is read back: it must name our kernel, whatever it said.
+# What nextboot(8) leaves is read back: it must name our kernel, whatever it said.  The host's lock is held by what
+# reboots it.
 try_kernel() {
     trap '' HUP INT TERM PIPE
     say begin
-    acquire
     [ -f "$BOOT/$NAME/kernel" ] || stop failed "there is no /boot/$NAME/kernel"
     if [ -e "$BOOT/$NAME/carp.ko" ]; then stop failed "there is a carp.ko in /boot/$NAME"; fi
     if [ -f "$BOOT/nextboot.conf" ]; then
@@ -80,7 +80,6 @@ try_kernel() {
         *) nextboot -D; stop failed "nextboot left no kernel in /boot/nextboot.conf: $said" ;;
     esac
     landed "$BOOT/nextboot.conf"
-    release
     say trying "$NAME"
 }
 

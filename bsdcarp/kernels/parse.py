@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bsdcarp.errors import RemoteError
+from bsdcarp.hostlock import holder
 from bsdcarp.kernels.facts import Build, BuildState, Disk, InstalledKernel, KernelFacts
 from bsdcarp.plaintext import printable
 
@@ -28,9 +29,7 @@ class Report:
         """Why it did nothing, in words; safe to print."""
         match self.word:
             case "locked":
-                alive, _, owner = self.detail.partition(" ")
-                gone = "" if alive == "alive" else ", but that process is gone: --steal-lock takes the lock away"
-                return f"held by {owner or 'another transaction'}{gone}"
+                return f"held by {holder(self.detail)}"
             case "pending":
                 return f"{self.detail} waits for `bsdcarp confirm` or `bsdcarp rollback`"
             case "lost":

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from bsdcarp.errors import UsageError
+from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.shellwords import quote
 
 __all__ = [
@@ -49,14 +50,17 @@ def install_script(place: Place, name: str, *, owner: str, steal: bool = False, 
     return _sent(place, token, _install_head(name, owner, steal=steal), ["install.sh"], "install_kernel")
 
 
-def trial_script(place: Place, name: str, *, owner: str, options: str = "", steal: bool = False, token: str) -> bytes:
-    """Return the script that chooses /boot/``name`` for the next boot only; ``options`` go to nextboot(8)."""
-    return _sent(place, token, _install_head(name, owner, options, steal=steal), ["install.sh"], "try_kernel")
+def trial_script(place: Place, name: str, *, options: str = "", token: str) -> bytes:
+    """Return the script that chooses /boot/``name`` for the next boot only; ``options`` go to nextboot(8).
+
+    It takes no lock: whoever sends it holds the lock of the host.
+    """
+    return _sent(place, token, _install_head(name, options=options), ["install.sh"], "try_kernel")
 
 
 def end_trial_script(place: Place, name: str, *, token: str) -> bytes:
     """Return the script that takes the choice of /boot/``name`` back."""
-    return _sent(place, token, _install_head(name, ""), ["install.sh"], "end_trial")
+    return _sent(place, token, _install_head(name), ["install.sh"], "end_trial")
 
 
 def rooted(script: bytes, target: str) -> bytes:
@@ -72,7 +76,7 @@ def _program(name: str) -> str:
     return (files("bsdcarp.kernels") / name).read_text(encoding="utf-8")
 
 
-def _install_head(name: str, owner: str, options: str = "", *, steal: bool = False) -> list[str]:
+def _install_head(name: str, owner: str = "", *, options: str = "", steal: bool = False) -> list[str]:
     steals = "yes" if steal else ""
     return [f"NAME={quote(name)}", f"OWNER={quote(owner)}", f"OPTIONS={quote(options)}", f"STEAL={steals}"]
 
@@ -80,5 +84,6 @@ def _install_head(name: str, owner: str, options: str = "", *, steal: bool = Fal
 def _sent(place: Place, token: str, head: list[str], programs: Iterable[str], entry: str) -> bytes:
     about = [f"T={quote(token)}", f"IDENT={quote(place.ident)}", f"ARCH={quote(place.arch)}"]
     about.append(f"TARGET={quote(place.target)}")
-    parts = [*about, *head, _program("common.sh"), *(map(_program, programs)), f"{entry} </dev/null"]
+    parts = [*about, *head, waits_program(), lock_program(), *map(_program, ["common.sh", *programs])]
+    parts.append(f"{entry} </dev/null")
     return ("\n".join(parts) + "\n").encode("utf-8", "surrogateescape")

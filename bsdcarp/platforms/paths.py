@@ -9,15 +9,12 @@ __all__ = [
     "CARPD_PROGRAM",
     "LINUX_RECORD_PATH",
     "LINUX_SYSCTL_PATH",
-    "PENDING_PATHS",
     "RECORD_PATH",
     "kernconf_path",
 ]
 
 RECORD_PATH = "/var/db/bsdcarp/record"
 LINUX_RECORD_PATH = "/var/lib/bsdcarp/record"
-PENDING_PATHS = ("/var/db/bsdcarp/pending", "/var/lib/bsdcarp/pending")
-"""Hold the name of the transaction that waits for its confirmation; FreeBSD's, Linux's."""
 CARPD_CONFIG = "/etc/bsdcarp/carpd.json"
 CARPD_PROGRAM = "/usr/local/lib/bsdcarp/carpd.pyz"
 LINUX_SYSCTL_PATH = "/etc/sysctl.d/90-bsdcarp.conf"

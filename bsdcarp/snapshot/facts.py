@@ -137,6 +137,8 @@ class Snapshot:
     """Whether /boot lies on ZFS; only asked where nextboot(8) has been used."""
     sources: bool = False
     """Whether /usr/src/sys/ARCH/conf/GENERIC is there."""
+    pending: str = ""
+    """The transaction that waits for its confirmation, or for being taken back; empty when none does."""
     boot_id: str = ""
     """Linux: another text after every boot, also in a container."""
     linux: LinuxFacts | None = None

@@ -68,11 +68,12 @@ def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
         uid = int(found.body.get("uid", "").strip())
     except ValueError as error:
         raise RemoteError("uname or id gave no usable answer", place=host) from error
+    pending = printable(found.body.get("pending", "").strip())
     if system == "FreeBSD":
         _complete(found, host)
-        return _freebsd(found, hostname, kernel_release, machine.strip(), uid)
+        return replace(_freebsd(found, hostname, kernel_release, machine.strip(), uid), pending=pending)
     if system == "Linux":
-        return _linux(found, hostname, machine.strip(), uid, host)
+        return replace(_linux(found, hostname, machine.strip(), uid, host), pending=pending)
     raise HostRefused(
         f"this is {printable(system)}; bsdcarp manages FreeBSD and Linux",
         place=host,

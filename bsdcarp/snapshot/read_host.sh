@@ -2,7 +2,7 @@
 #
 # Sent on standard input to /bin/sh -s.  Everything runs inside read_host with /dev/null as its input, so that no
 # command can eat the rest of the script, and a script that arrives cut off does nothing at all.  The caller puts two
-# assignments before it: T, a random marker that starts every section, and FILES, more files to read.
+# assignments and waits.sh before it: T, a random marker that starts every section, and FILES, more files to read.
 #
 # R is the root that all paths are relative to (empty on a live host; a mounted boot environment, a jail or a lab
 # otherwise).  ifconfig is never asked for carpN by name: that alone would load if_carp.ko (recorded on FreeBSD 9.3).
@@ -255,6 +255,10 @@ read_host() {
     section uid
     # Only root may read it, and asking costs no process.
     if [ -r "$R/etc/master.passwd" ]; then echo 0; else id -u; fi
+    if waits /var/db/bsdcarp /var/lib/bsdcarp; then
+        section pending
+        printf '%s' "$WAITING"
+    fi
     case $system in
         FreeBSD*) read_freebsd "${system##* }" ;;
         Linux*) read_linux ;;

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
+from bsdcarp.hostlock import waits_program
 from bsdcarp.shellwords import quote
 
 __all__ = ["read_script"]
@@ -13,7 +14,7 @@ __all__ = ["read_script"]
 
 @cache
 def _body() -> str:
-    return (files("bsdcarp.snapshot") / "read_host.sh").read_text(encoding="utf-8")
+    return waits_program() + (files("bsdcarp.snapshot") / "read_host.sh").read_text(encoding="utf-8")
 
 
 def read_script(token: str, more_files: Iterable[str] = ()) -> bytes:

@@ -1,6 +1,6 @@
 # What every program of a transaction shares: where things are, and how a transaction ends.
 #
-# Before it come TX (the name of the transaction), STATE (where the host keeps transactions), KEEP (how many), SYSTEM
+# Before it come waits.sh, TX (the name of the transaction), STATE (where the host keeps transactions), KEEP (how many), SYSTEM
 # (freebsd or linux), T (the marker of every line of a report; empty where nobody listens).
 
 R=${BSDCARP_ROOT-}
@@ -45,12 +45,6 @@ put() {
 $2
 EOF
     esac 2>/dev/null
-}
-
-# first FILE: its first line as FIRST, empty where there is none.
-first() {
-    FIRST=''
-    if [ -f "$1" ]; then IFS= read -r FIRST <"$1" || :; fi 2>/dev/null
 }
 
 # decide WORD: the file with the claim gets its new name exactly once, and with it is decided how all ends.

@@ -1,10 +1,7 @@
 # Tells which transactions a host keeps, and which one waits for its confirmation.  Changes nothing.
 
 list() {
-    if [ -f "$PENDING" ]; then
-        first "$PENDING"
-        [ -f "$R$STATE/$FIRST/outcome" ] || say pending "$FIRST"
-    fi
+    if waits "$STATE"; then say pending "$WAITING"; fi
     for d in "$R$STATE"/tx-*; do
         [ -f "$d/plan" ] || continue
         HERE=$d

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from bsdcarp.hostlock import holder
 from bsdcarp.model import Secret
 from bsdcarp.plaintext import printable
 from bsdcarp.plan import Plan
@@ -59,7 +60,7 @@ def read_outcome(answer: bytes, token: str, plan: Plan) -> Outcome:
             case "done":
                 state = "done"
             case "locked":
-                state, reason = word, _holder(detail)
+                state, reason = word, holder(detail)
             case "untouched" | "undone" | "broken" | "pending" | "overdue":
                 state, reason = word, failed + detail
             case "demotion":
@@ -79,13 +80,6 @@ def read_ending(answer: bytes, token: str) -> tuple[Ending, str]:
             case _:
                 pass
     return "lost", ""
-
-
-def _holder(detail: str) -> str:
-    alive, _, owner = detail.partition(" ")
-    if alive == "alive":
-        return owner
-    return f"{owner}, but that process is gone: --steal-lock takes the lock away"
 
 
 def _shown(reason: str, plan: Plan) -> str:

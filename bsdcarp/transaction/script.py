@@ -10,6 +10,7 @@ from importlib.resources import files
 from typing import Literal
 
 from bsdcarp.errors import TextFileError
+from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.plan import FREEBSD_STATE, Command, FileChange, Plan, ProgramChange
 from bsdcarp.shellwords import quote
 from bsdcarp.snapshot.cksum import cksum
@@ -37,13 +38,14 @@ class Terms:
     reboot_window: int = 0
     """With ``--confirm after-reboot``: seconds after the next boot instead; 0 takes everything back at a reboot."""
     steal: bool = False
-    """Take the lock away from whoever holds it."""
+    """Take the lock away from a process that is gone."""
 
 
 @cache
 def program(name: str) -> str:
-    """Return the text of one of the programs in this package."""
-    return (files("bsdcarp.transaction") / name).read_text(encoding="utf-8")
+    """Return the text of one of the programs in this package, ``common.sh`` with what it builds on."""
+    text = (files("bsdcarp.transaction") / name).read_text(encoding="utf-8")
+    return waits_program() + text if name == "common.sh" else text
 
 
 def transaction_script(plan: Plan, terms: Terms, *, token: str) -> bytes:
@@ -72,8 +74,8 @@ def transaction_script(plan: Plan, terms: Terms, *, token: str) -> bytes:
     ]
     parts += [f"REBOOT_WINDOW={terms.reboot_window or ''}", f"STEAL={'yes' if terms.steal else ''}"]
     parts += [f"UNDO={quote(chr(10).join(undo_program))}", f"PLAN={quote(written(plan, terms.name, terms.owner))}"]
-    parts += [program("common.sh"), program("transact.sh"), *_plan_functions(plan, hooks, token), *taking_back]
-    return _sent([*parts, "transact </dev/null"])
+    parts += [program("common.sh"), lock_program(), program("transact.sh"), *_plan_functions(plan, hooks, token)]
+    return _sent([*parts, *taking_back, "transact </dev/null"])
 
 
 def confirmation_script(name: str, state: str, claim: str, *, token: str) -> bytes:

@@ -1,6 +1,6 @@
 # Puts one plan into force on this host, as a whole or not at all, until somebody confirms it or its time is over.
 #
-# Sent on standard input to /bin/sh -s after common.sh, with OWNER (who holds the lock), TOKEN (what confirms),
+# Sent on standard input to /bin/sh -s after common.sh and lock.sh, with OWNER (who holds the lock), TOKEN (what confirms),
 # WINDOW (seconds), STEAL and EARLY before it, and after it UNDO (the program that takes everything back) and the plan
 # as functions: plan_check, plan_live_check, plan_keep, plan_hooks, plan_stage, plan_early, plan_drain, plan_commit,
 # plan_live, plan_undrain and live_N.  Redirections that may fail stand at `true`, never at `:`, because a failure at a
@@ -34,7 +34,7 @@ mine() {
 }
 
 release() {
-    if [ "$LOCKED" = torn ] || { [ -n "$LOCKED" ] && mine; }; then rm -rf "$LOCK" 2>/dev/null; fi
+    if [ -n "$LOCKED" ] && mine; then rm -rf "$LOCK" 2>/dev/null; fi
     LOCKED=''
 }
 
@@ -55,42 +55,23 @@ going() {
 note() { true >"$HERE/step-$1" || undo_all "cannot write ${HERE#"$R"}: disk full or read-only"; } 2>/dev/null
 
 acquire() {
-    [ -d "${LOCK%/*}" ] || make_directory "${LOCK%/*}"
-    if [ -n "$STEAL" ] && [ -d "$LOCK" ]; then rm -rf "$LOCK"; fi
-    # A restart empties /var/run of files but not of directories (FreeBSD's rc.d/cleanvar): nobody holds such a lock.
-    if [ -d "$LOCK" ] && [ ! -s "$LOCK/pid" ] && [ ! -s "$LOCK/owner" ]; then
-        sleep 1
-        [ -s "$LOCK/pid" ] || rm -rf "$LOCK"
-    fi
-    if mkdir "$LOCK" 2>/dev/null; then
-        LOCKED=torn
-        put "$LOCK/pid" "$$" && put "$LOCK/owner" "$OWNER" && put "$LOCK/tx" "$TX" ||
-            refuse "cannot write: disk full or read-only"
-        LOCKED=yes
-    elif [ -d "$LOCK" ]; then
-        first "$LOCK/owner"
-        owner=$FIRST alive=gone
-        first "$LOCK/pid"
-        pid=$FIRST
-        case $pid in '' | *[!0-9]*) ;; *) if kill -0 "$pid" 2>/dev/null; then alive=alive; fi ;; esac
-        say locked "$alive $owner"
+    if ! take "$LOCK" "$TX"; then
+        [ -n "$HOLDER" ] || refuse "cannot create ${LOCK#"$R"}: disk full or read-only, or not root"
+        say locked "$HOLDER"
         exit 1
-    else
-        refuse "cannot create ${LOCK#"$R"}: disk full or read-only, or not root"
     fi
+    LOCKED=yes
     [ ! -d "$HERE" ] || refuse "$TX ran before"
+    if waits "$STATE"; then
+        first "$R$STATE/$WAITING/owner"
+        say pending "$WAITING $FIRST"
+        release
+        exit 1
+    fi
     if [ -f "$PENDING" ]; then
-        first "$PENDING"
-        waiting=$FIRST
-        if [ -n "$waiting" ] && [ -f "$R$STATE/$waiting/undo" ] && [ ! -f "$R$STATE/$waiting/outcome" ]; then
-            first "$R$STATE/$waiting/owner"
-            say pending "$waiting $FIRST"
-            release
-            exit 1
-        fi
         # Its end was cut short, or it was never armed.
-        HERE=$R$STATE/$waiting ours=$TX
-        TX=$waiting
+        HERE=$R$STATE/$WAITING ours=$TX
+        TX=$WAITING
         decided
         [ ! -f "$HERE/outcome" ] || settle "$OUTCOME"
         TX=$ours

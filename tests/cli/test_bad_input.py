@@ -178,3 +178,11 @@ def test_render_into_a_file_is_refused(tmp_path: Path) -> None:
     done = run("render", write(tmp_path, GOOD), "--out", str(tmp_path / "out"))
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("verb", [("reboot",), ("kernel", "install")])
+def test_a_deadline_that_nothing_can_meet_is_a_usage_error(tmp_path: Path, verb: tuple[str, ...]) -> None:
+    for seconds in ("0", "-5"):
+        done = run(*verb, write(tmp_path, GOOD), "--deadline", seconds)
+        assert done.returncode == 2
+        assert "--deadline" in done.stderr

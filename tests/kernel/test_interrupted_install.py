@@ -137,7 +137,7 @@ def install(name: str = "kernel.CARP") -> bytes:
 
 
 def trial(name: str = "kernel.CARP") -> bytes:
-    return trial_script(PLACE, name, owner="test", options="-e carp_load=NO", steal=True, token=TOKEN)
+    return trial_script(PLACE, name, options="-e carp_load=NO", token=TOKEN)
 
 
 def every_step(saboteur: Saboteur, script: bytes, check: Callable[[str], None]) -> int:
@@ -278,9 +278,10 @@ def test_the_lock_of_another_is_respected(saboteur: Saboteur) -> None:
     assert "locked alive somebody@else" in said
     assert lock.is_dir()
     shutil.rmtree(lock)
+    saboteur.machine.tree.write("/var/db/bsdcarp/tx-1/undo", "")
     saboteur.machine.tree.write("/var/db/bsdcarp/pending", "tx-1\n")
     done, said = saboteur.run(install())
-    saboteur.machine.tree.path("/var/db/bsdcarp/pending").unlink()
+    saboteur.tidy()
     assert not done
     assert "pending tx-1" in said
     assert not lock.exists()

@@ -236,7 +236,10 @@ def test_odd_facts_never_raise(lines: list[tuple[str, str]]) -> None:
 
 
 def test_reports_say_who_holds_a_lock() -> None:
-    assert read_report(b"\nT locked alive joe@x\n", "T").reason == "held by joe@x"
+    assert (
+        read_report(b"\nT locked alive joe@x\n", "T").reason
+        == "held by joe@x, who is still at work: wait, it ends by itself"
+    )
     assert "--steal-lock" in read_report(b"\nT locked gone \n", "T").reason
     assert "bsdcarp confirm" in read_report(b"\nT pending tx-1\n", "T").reason
     assert "run it again" in read_report(b"\nT begin \n", "T").reason

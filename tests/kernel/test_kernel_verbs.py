@@ -185,7 +185,7 @@ def test_a_host_that_serves_with_the_module_gets_a_kernel(start: Callable[..., K
     assert bench.run("apply", "--yes").status == 0
     bench.path.write_text(pair("12.1", "static"))
     assert bench.kernel("build").row[0] == "built"
-    result = bench.kernel("install")
+    result = bench.kernel("install", "--outage")
     assert result.row[0] == "changed", result.row
     assert "carp_load" not in (bench.machine.read("/boot/loader.conf") or "")
 
@@ -195,7 +195,7 @@ def test_an_installation_that_ended_between_its_choice_and_the_boot_goes_on(star
     bench = start()
     bench.ready()
     assert bench.kernel("install", "--no-trial").row[0] == "changed"
-    script = trial_script(Place("CARP", "amd64"), "kernel.CARP", owner="x", options="-e carp_load=NO", token="a" * 16)
+    script = trial_script(Place("CARP", "amd64"), "kernel.CARP", options="-e carp_load=NO", token="a" * 16)
     environment = {**os.environ, **bench.machine.session_env()}
     subprocess.run(["/bin/sh", "-s"], input=script, env=environment, cwd=bench.machine.root, check=True)
     shown = bench.kernel("status").document["hosts"]["a"]

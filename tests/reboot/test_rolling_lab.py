@@ -131,11 +131,15 @@ def test_a_peer_that_was_told_to_leave_the_group_is_not_healthy(bench: Bench) ->
 @pytest.mark.long
 def test_while_a_transaction_waits_nothing_is_rebooted(bench: Bench) -> None:
     pending = bench.lab.root("h0b") / "var/lib/bsdcarp/pending"
-    pending.write_text("tx-20260101-000000-abcdef\n")
+    here = pending.with_name("tx-20260101-000000-abcdef")
+    here.mkdir()
+    (here / "undo").write_text("")
+    pending.write_text(f"{here.name}\n")
     try:
         entry = only(bench.roll("h0a"))
     finally:
         pending.unlink()
+        shutil.rmtree(here)
     assert entry.result == "refused"
     assert "on h0b tx-20260101-000000-abcdef waits" in entry.detail
 
@@ -310,7 +314,7 @@ def test_a_preferred_master_that_does_not_take_over_again_is_found(bench: Bench)
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("bsdcarp.fleet.proof._DEMOTED", 1.0)
-            patch.setattr("bsdcarp.fleet.proof._BOOTING", 1.0)
+            patch.setattr("bsdcarp.fleet.proof.BOOTING", 1.0)
             rolled = bench.roll("h0a")
     finally:
         machine.on_up.remove(demote)

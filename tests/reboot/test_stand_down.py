@@ -148,11 +148,15 @@ def test_a_demotion_that_is_gone_is_not_taken_back_once_more(host: Local, left: 
     assert host.log == taken
 
 
-def test_what_comes_next_may_take_the_lock_itself(host: Local, way: Way) -> None:
-    standing = stand_down(host, "h0a", way, family="freebsd", window=600, hold=False)
-    assert not host.lock.exists()
-    with pytest.raises(HostRefused, match="held by"):
+def test_the_lock_of_a_process_that_is_gone_is_taken_only_on_demand(host: Local, way: Way) -> None:
+    host.lock.mkdir()
+    (host.lock / "owner").write_text("joe@desk since yesterday\n")
+    (host.lock / "pid").write_text("99999999\n")
+    with pytest.raises(HostRefused, match="held by joe@desk"):
         host.down(way)
+    standing = stand_down(host, "h0a", way, family="freebsd", window=600, steal=True)
+    with pytest.raises(HostRefused, match="rebooting it"):
+        stand_down(host, "h0a", way, family="freebsd", window=600, steal=True)
     assert take_back(host, standing) == ""
     assert host.log == ["given", "taken"]
 
@@ -160,7 +164,7 @@ def test_what_comes_next_may_take_the_lock_itself(host: Local, way: Way) -> None
 def test_what_takes_back_is_written_before_anything_is_given_away(host: Local) -> None:
     look = f"ls {host.lock} | sed 's/[.].*//' | sort | tr '\\n' ' ' >{host.root}/log"
     host.down(Way((look,), (":",)))
-    assert host.log == ["back", "owner", "pid"]
+    assert host.log == ["back", "owner", "pid", "tx"]
 
 
 def test_without_a_reboot_the_host_takes_its_roles_back_by_itself(host: Local, way: Way) -> None:
@@ -177,13 +181,18 @@ def test_a_command_that_fails_is_taken_back_and_told(host: Local, way: Way) -> N
 
 
 def test_a_transaction_that_waits_is_left_alone(host: Local, way: Way) -> None:
-    pending = host.root / "var/lib/bsdcarp/pending"
-    pending.parent.mkdir(parents=True)
-    pending.write_text("tx-20260101-000000-abcdef\n")
+    here = host.root / "var/lib/bsdcarp/tx-20260101-000000-abcdef"
+    here.mkdir(parents=True)
+    (here / "undo").write_text("")
+    (here.parent / "pending").write_text("tx-20260101-000000-abcdef\n")
     with pytest.raises(HostRefused, match="tx-20260101-000000-abcdef waits"):
         host.down(way)
     assert host.log == []
     assert not host.lock.exists()
+    # The mark of one that has come to its end was only left behind.
+    (here / "outcome").write_text("confirmed\n")
+    host.down(way)
+    assert host.log == ["given"]
 
 
 def test_a_lock_whose_process_is_gone_is_still_respected(host: Local, way: Way) -> None:
@@ -196,10 +205,9 @@ def test_a_lock_whose_process_is_gone_is_still_respected(host: Local, way: Way) 
     assert (host.lock / "owner").exists()
 
 
-@pytest.mark.parametrize("name", ["bsdcarp.lock", "bsdcarp.reboot"])
-def test_a_lock_that_a_restart_emptied_is_nobodys(host: Local, way: Way, name: str) -> None:
+def test_a_lock_that_a_restart_emptied_is_nobodys(host: Local, way: Way) -> None:
     """FreeBSD's cleanvar takes files away and leaves directories (seen on 12.1 and 9.3)."""
-    host.lock.with_name(name).mkdir()
+    host.lock.mkdir()
     host.down(way)
     assert host.log == ["given"]
 

@@ -24,6 +24,7 @@ from typing import Literal
 
 from bsdcarp.plan import FileChange, LiveChange, Plan
 from bsdcarp.plan.command import command
+from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.transaction import (
     Ending,
     Outcome,
@@ -109,10 +110,13 @@ class FaultHost:
         self.tools.mkdir()
         self.plan_file = base / "cut"
         self._arm(None)
-        # The clock stands still until the test lets the time pass; the blocked readers of a FIFO cost nothing.
+        # The clock stands still until the test lets the time pass, but for the second that a lock without an owner is
+        # waited for; the blocked readers of a FIFO cost nothing.
         os.mkfifo(base / "clock")
         os.link(base / "clock", base / "sleepers")
-        self.tool("sleep", f'read x <"{base}/clock" || :')
+        self.tool(
+            "sleep", f'[ "$1" != 1 ] || [ ! -p "{base}/clock" ] || exec /bin/sleep 1; read x <"{base}/clock" || :'
+        )
         self.tool("setting", f'echo "$2" >"{self.kernel}/.$1" && exec mv -f "{self.kernel}/.$1" "{self.kernel}/$1"')
         self.tool("reboot", f': >"{base}/rebooting"')
         self.tool("sync", ":")
@@ -253,6 +257,10 @@ class FaultHost:
     def undo(self, plan: Plan, cut: Cut | None = None, *, name: str = NAME) -> tuple[Ending, str]:
         session = self.run(undo_script(name, plan.state, "the operator says so", token=TOKEN), cut)
         return read_ending(session.said, TOKEN)
+
+    def read(self) -> Snapshot:
+        """Look at it as every verb does."""
+        return parse(self.run(read_script(TOKEN)).said, TOKEN, host="h")
 
     @contextmanager
     def time_passing(self) -> Iterator[None]:

@@ -12,6 +12,7 @@ from fault_host import CLAIM, TOKEN, Action, Cut, FaultHost, preload, prepare, s
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bsdcarp.hostlock import lock_program
 from bsdcarp.plan import FileChange, Plan
 from bsdcarp.snapshot.cksum import cksum
 from bsdcarp.transaction import Terms, transaction_script
@@ -92,7 +93,7 @@ def test_shellcheck_has_nothing_to_say(name: str, tmp_path: Path) -> None:
     words = "T TX STATE SYSTEM EARLY HOOKS OWNER TOKEN WINDOW REBOOT_WINDOW STEAL UNDO PLAN CLAIM KEEP"
     head = "#!/bin/sh\n# shellcheck disable=SC2034,SC2015\n" + "".join(f"{word}=''\n" for word in words.split())
     whole = tmp_path / f"{name}.sh"
-    whole.write_text(f'{head}{program("common.sh")}{program(name + ".sh")}{name} "$@"\n')
+    whole.write_text(f'{head}{program("common.sh")}{lock_program()}{program(name + ".sh")}{name} "$@"\n')
     subprocess.run(["shellcheck", "-s", "sh", whole], check=True, timeout=60)
 
 

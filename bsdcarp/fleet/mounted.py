@@ -1,0 +1,28 @@
+"""Hosts as the systems that are mounted on them, boot environments or jails: the same sessions, below another root."""
+
+from __future__ import annotations
+
+from bsdcarp.fleet.hosts import Fleet
+from bsdcarp.kernels import rooted
+from bsdcarp.model import Host
+
+__all__ = ["Mounted"]
+
+
+class Mounted(Fleet):
+    """What ``fleet`` is for running systems, for those mounted at ``target``; close ``fleet``, not this."""
+
+    def __init__(self, fleet: Fleet, target: str) -> None:
+        super().__init__(fleet.inventory, fleet.options, fleet.tell)
+        self._fleet = fleet
+        self._target = target
+
+    @property
+    def stopping(self) -> bool:
+        return self._fleet.stopping
+
+    def forget(self, name: str) -> None:
+        self._fleet.forget(name)
+
+    def _run(self, host: Host, script: bytes, timeout: float) -> bytes:
+        return self._fleet.run(host.name, rooted(script, self._target), timeout=timeout)
