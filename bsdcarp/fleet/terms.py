@@ -22,11 +22,14 @@ _RECONNECT = 20
 def new_terms(*, steal: bool = False) -> Terms:
     """Return the terms of one more apply: a name that tells its time, and a claim nobody can guess.
 
-    All of its hosts share them, so that going back to before it, or confirming it, means the same on each.
+    Names of one operator sort by time, to the millisecond, which tells what came later on hosts that share no
+    transaction; the order on one host is known by that host.  All of its hosts share the terms, so that going back to
+    before it, or confirming it, means the same on each.
     """
-    now = time.gmtime()
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    now = time.gmtime(seconds)
     return Terms(
-        name=f"tx-{time.strftime('%Y%m%d-%H%M%S', now)}-{randomness.token_hex(3)}",
+        name=f"tx-{time.strftime('%Y%m%d-%H%M%S', now)}-{nanoseconds // 10**6:03}{randomness.token_hex(2)}",
         owner=f"{whoami()} since {time.strftime('%Y-%m-%d %H:%M:%S UTC', now)}",
         claim=randomness.token_hex(16),
         window=DEFAULT_WINDOW,
