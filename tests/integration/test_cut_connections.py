@@ -114,6 +114,7 @@ def test_a_cut_connection_leaves_the_host_old_or_new_and_tells_which(
     site = bench(ALONE)
     with tapped(site.lab.ssh_config, "a") as (tap, config):
         told = run(prepare(site, tap, config), number)
+    assert "changed" in told
     report(told, record_property, capsys)
 
 
@@ -130,7 +131,9 @@ def test_the_same_with_a_real_sshd(
 def report(
     told: Counter[str], record_property: Callable[[str, object], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert {"changed", "rolled back"} <= set(told), told
+    # Every single one was held against the host; these were not all of one kind either.
+    assert set(OLD) & set(told), told
+    assert len(told) > 1, told
     record_property("fault points", told.total())
     with capsys.disabled():
         print(f"\n{told.total()} cut connections: {', '.join(f'{n} {word}' for word, n in told.items())}")  # noqa: T201  # counted
