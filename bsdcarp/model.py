@@ -76,6 +76,11 @@ class Finding:
     host: str = ""
     group: str = ""
 
+    @property
+    def about(self) -> tuple[str, str, str]:
+        """Rule, host and group: what stays the same when the same thing is found again in other words."""
+        return self.rule, self.host, self.group
+
 
 class Secret:
     """A password that cannot be printed by accident: ``str``, ``repr`` and formatting show asterisks."""

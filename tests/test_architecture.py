@@ -111,3 +111,14 @@ def test_light_verbs_import_neither_paramiko_nor_jinja2(arguments: list[str]) ->
         [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
     )
     assert done.stderr.splitlines()[-1] == "[]", done.stderr
+
+
+def test_a_change_begins_before_the_judges_are_imported() -> None:
+    code = (
+        "import sys\nimport bsdcarp.fleet.application\n"
+        "print(sorted(name for name in sys.modules if name.startswith('bsdcarp.judge')))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout == "[]\n"

@@ -21,10 +21,11 @@ from bsdcarp.fleet.kernels import (
     room_or_refuse,
     run_program,
 )
+from bsdcarp.fleet.order import neighbours
 from bsdcarp.fleet.progress import Event
 from bsdcarp.fleet.reboot import Rebooted, reboot_host
 from bsdcarp.fleet.results import Row, row_of_error
-from bsdcarp.fleet.terms import new_terms
+from bsdcarp.fleet.terms import operator
 from bsdcarp.fleet.verification import wait_for_election
 from bsdcarp.kernels import default_plan, end_trial_script, install_script, trial_script
 from bsdcarp.kernels.decide import SPACE_INSTALL, new_directory, running_directory
@@ -89,12 +90,12 @@ def _install(
     # What cannot be made the default need not be tried.
     name = new_directory(view.place.ident, snapshot, view.boot, running=not elsewhere)
     default_plan(view.host, snapshot, name, view.can)
-    near = _neighbours(fleet, view.host)
+    near = [name for name in neighbours(fleet.inventory, [view.host]) if name != view.host]
     earlier = Assessment()
     if how.trial and not elsewhere:
         earlier = assess(fleet.inventory, {**fleet.look(near), view.host: Look(view.host, snapshot=snapshot)}, secrets)
         _applied(view.host, snapshot, earlier)
-    owner = new_terms().owner
+    owner = operator()
     fleet.tell(Event(view.host, "applying", f"make installkernel into /boot/{name}"))
     report = run_program(
         fleet, view.host, lambda token: install_script(view.place, name, owner=owner, steal=how.steal, token=token)
@@ -197,7 +198,7 @@ class Trial:
         host = self.view.host
         plan = default_plan(host, booted, self.name, self.view.can)
         coming = {f"{host}:{path}" for path in (RECORD_PATH, *(change.path for change in plan.files))}
-        known = {_signature(finding) for finding in self.before.findings}
+        known = {finding.about for finding in self.before.findings}
         groups = tuple(group.name for group in self.fleet.inventory.groups_of(host))
         worse: list[Finding] = []
         for _ in range(2):
@@ -206,7 +207,7 @@ class Trial:
             if host in now.errors:
                 raise now.errors[host]
             errors = [f for f in now.findings if f.severity is Severity.ERROR and f.place.file not in coming]
-            worse = [finding for finding in errors if _signature(finding) not in known]
+            worse = [finding for finding in errors if finding.about not in known]
             if not any(finding.rule.startswith("verify-master") for finding in worse):
                 break
         return worse
@@ -219,15 +220,6 @@ def _end_trial(fleet: Fleet, view: KernelView, name: str) -> None:
         run_program(fleet, view.host, lambda token: end_trial_script(view.place, name, token=token), timeout=20.0)
     except BsdcarpError:
         return
-
-
-def _neighbours(fleet: Fleet, host: str) -> list[str]:
-    groups = fleet.inventory.groups_of(host)
-    return [name for name in fleet.inventory.hosts if name != host and any(g.member(name) for g in groups)]
-
-
-def _signature(finding: Finding) -> tuple[str, str, str]:
-    return finding.rule, finding.host, finding.group
 
 
 def _make_default(fleet: Fleet, view: KernelView, snapshot: Snapshot, name: str, why: str, how: Terms) -> Row:

@@ -10,17 +10,16 @@ from bsdcarp.errors import BsdcarpError
 from bsdcarp.fleet.health import Situation, observe
 from bsdcarp.fleet.hosts import Fleet, Look
 from bsdcarp.fleet.progress import Event
+from bsdcarp.fleet.reboot import BOOTING
 from bsdcarp.fleet.verification import settle_seconds
 from bsdcarp.model import Finding, Place, Secret, Severity
 from bsdcarp.platforms.desired import Desired
 from bsdcarp.snapshot import Snapshot
 from bsdcarp.snapshot.cksum import cksum
 
-__all__ = ["BOOTING", "Proof", "changed_files", "prove"]
+__all__ = ["Proof", "changed_files", "prove"]
 
 _PREFERRED = "verify-preferred-master"
-BOOTING = 15.0
-"""Seconds that what rc or systemd starts last may come after the first answer of sshd."""
 _DEMOTED = 75.0
 """Seconds that pfsync may keep a host demoted after a boot: twelve tries of five seconds (if_pfsync.c)."""
 
@@ -102,11 +101,7 @@ def _judged(
     live, boot = now.judge(), now.judge([host], boot=True)
     findings = tuple(dict.fromkeys((*live.findings, *boot.findings)))
     error = next((now.errors[name] for name in (host, *now.errors) if name in now.errors and name not in absent), None)
-    mine = [
-        f
-        for f in findings
-        if f.host == host or (f.group in groups and (f.rule, f.host, f.group) not in known)
-    ]  # fmt: skip
+    mine = [f for f in findings if f.host == host or (f.group in groups and f.about not in known)]
     serious = tuple(f for f in mine if f.severity is Severity.ERROR or _robbed(f, host, served))
     snapshot = now.looks[host].snapshot
     return Proof(findings, serious, error), bool(snapshot and snapshot.sysctls.get("demotion", 0))

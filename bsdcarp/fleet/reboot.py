@@ -13,7 +13,10 @@ from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.progress import Event
 from bsdcarp.snapshot import Snapshot
 
-__all__ = ["BootIdentity", "Rebooted", "read_identity", "reboot_host"]
+__all__ = ["BOOTING", "BootIdentity", "Rebooted", "read_identity", "reboot_host"]
+
+BOOTING = 15.0
+"""Seconds that what rc or systemd starts last may come after the first answer of sshd."""
 
 _PATH = b"""PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin
 export PATH

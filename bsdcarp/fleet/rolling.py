@@ -275,7 +275,7 @@ class _Turn:
         return replace(entry, result="not rebooted", detail=detail)
 
     def _proven(self, before: Situation, back: Rebooted) -> HostReboot:
-        known = frozenset((f.rule, f.host, f.group) for f in before.judge().findings)
+        known = frozenset(finding.about for finding in before.judge().findings)
         served = frozenset((group, name) for name in before.desired for group in before.held(name))
         found = prove(
             self.fleet, self.secrets, self.host, self.near, known=known, absent=before.absent, served=served

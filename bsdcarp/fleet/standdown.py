@@ -14,7 +14,7 @@ from importlib.resources import files
 
 from bsdcarp.errors import HostRefused, SshError
 from bsdcarp.fleet.hosts import Fleet
-from bsdcarp.fleet.terms import new_terms
+from bsdcarp.fleet.terms import operator
 from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.plaintext import printable
 from bsdcarp.platforms.desired import Desired
@@ -97,7 +97,7 @@ def stand_down(fleet: Fleet, host: str, way: Way, *, family: str, window: float,
     head = [
         f"T={key}",
         f"KEEP={LOCK}",
-        f"OWNER={quote(f'{new_terms().owner}, rebooting it')}",
+        f"OWNER={quote(f'{operator()}, rebooting it')}",
         f"STEAL={'yes' if steal else ''}",
         f"WINDOW={int(window)}",
         f"SYSTEM={quote(family)}",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from bsdcarp.model import Inventory
 from bsdcarp.transaction import Terms
 
-__all__ = ["DEFAULT_WINDOW", "new_terms", "shortest_window", "whoami"]
+__all__ = ["DEFAULT_WINDOW", "new_terms", "operator", "shortest_window", "whoami"]
 
 DEFAULT_WINDOW = 120
 """Seconds after which a host takes back what nobody confirmed."""
@@ -27,10 +27,10 @@ def new_terms(*, steal: bool = False) -> Terms:
     before it, or confirming it, means the same on each.
     """
     seconds, nanoseconds = divmod(time.time_ns(), 10**9)
-    now = time.gmtime(seconds)
+    when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
     return Terms(
-        name=f"tx-{time.strftime('%Y%m%d-%H%M%S', now)}-{nanoseconds // 10**6:03}{randomness.token_hex(2)}",
-        owner=f"{whoami()} since {time.strftime('%Y-%m-%d %H:%M:%S UTC', now)}",
+        name=f"tx-{when}-{nanoseconds // 10**6:03}{randomness.token_hex(2)}",
+        owner=operator(seconds),
         claim=randomness.token_hex(16),
         window=DEFAULT_WINDOW,
         steal=steal,
@@ -44,6 +44,11 @@ def shortest_window(inventory: Inventory, hosts: Iterable[str]) -> int:
     """
     groups = {group.name: group for host in hosts for group in inventory.groups_of(host)}.values()
     return max((3 * group.advbase * len(group.members) for group in groups), default=0) + _RECONNECT
+
+
+def operator(since: float | None = None) -> str:
+    """Return who is at work, and since when: ``since`` (seconds since 1970), or now."""
+    return f"{whoami()} since {time.strftime('%Y-%m-%d %H:%M:%S UTC', time.gmtime(since))}"
 
 
 def whoami() -> str:

@@ -15,8 +15,7 @@ from bsdcarp.fleet.hosts import Fleet, Look
 from bsdcarp.fleet.order import neighbours
 from bsdcarp.fleet.policy import Policy
 from bsdcarp.fleet.progress import Event
-from bsdcarp.fleet.proof import BOOTING
-from bsdcarp.fleet.reboot import reboot_host
+from bsdcarp.fleet.reboot import BOOTING, reboot_host
 from bsdcarp.fleet.results import Row, row_of_error, row_of_outcome
 from bsdcarp.fleet.terms import shortest_window
 from bsdcarp.fleet.verification import Verification, electing, unsettled, wait_for_election

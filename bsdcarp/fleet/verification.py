@@ -72,8 +72,8 @@ class Verification:
         if not any(map(self._may_be_old, errors)):
             return errors
         new = {name for name in electing(self.fleet.inventory, self.plans, self.hosts) if not self._carried(name)}
-        before = {_signature(f) for f in self.as_read().findings if self._may_be_old(f) and f.group not in new}
-        return [finding for finding in errors if _signature(finding) not in before]
+        before = {f.about for f in self.as_read().findings if self._may_be_old(f) and f.group not in new}
+        return [finding for finding in errors if finding.about not in before]
 
     def _may_be_old(self, finding: Finding) -> bool:
         """Whether it does not speak against the change if it was there before, as what others left wrong is."""
@@ -93,10 +93,6 @@ class Verification:
 def unsettled(judgement: Assessment) -> tuple[str, ...]:
     """Return the groups in which nobody, or more than one member, is MASTER."""
     return tuple(finding.group for finding in judgement.findings if finding.rule in _UNSETTLED)
-
-
-def _signature(finding: Finding) -> tuple[str, str, str]:
-    return finding.rule, finding.host, finding.group
 
 
 def wait_for_election(fleet: Fleet, groups: tuple[str, ...]) -> None:

@@ -1,7 +1,7 @@
 # What every program of a transaction shares: where things are, and how a transaction ends.
 #
-# Before it come waits.sh, TX (the name of the transaction), STATE (where the host keeps transactions), KEEP (how many), SYSTEM
-# (freebsd or linux), T (the marker of every line of a report; empty where nobody listens).
+# Before it come waits.sh, TX (the name of the transaction), STATE (where the host keeps transactions), KEEP (how
+# many), SYSTEM (freebsd or linux), T (the marker of every line of a report; empty where nobody listens).
 
 R=${BSDCARP_ROOT-}
 # A printf that is not built in (FreeBSD 8 and older) would show texts, passwords among them, in ps(1).

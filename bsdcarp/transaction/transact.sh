@@ -1,7 +1,7 @@
 # Puts one plan into force on this host, as a whole or not at all, until somebody confirms it or its time is over.
 #
-# Sent on standard input to /bin/sh -s after common.sh and lock.sh, with OWNER (who holds the lock), TOKEN (what confirms),
-# WINDOW (seconds), STEAL and EARLY before it, and after it UNDO (the program that takes everything back) and the plan
+# Sent on standard input to /bin/sh -s after common.sh and lock.sh, with OWNER (who holds the lock), TOKEN (what
+# confirms), WINDOW (seconds), STEAL and EARLY before it, and after it UNDO (the program that takes everything back) and the plan
 # as functions: plan_check, plan_live_check, plan_keep, plan_hooks, plan_stage, plan_early, plan_drain, plan_commit,
 # plan_live, plan_undrain and live_N.  Redirections that may fail stand at `true`, never at `:`, because a failure at a
 # special built-in ends the shell (POSIX.1, 2.8.1).  A script that arrives cut off defines functions and runs none of them.
