@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from types import MappingProxyType
 from typing import Literal
+
+from bsdcarp.dataclass import dataclass
 
 __all__ = [
     "NOWHERE",

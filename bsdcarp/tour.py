@@ -11,10 +11,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import join
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import LabError
 from bsdcarp.inventory import load, require
 from bsdcarp.lab.up import Lab

@@ -15,7 +15,7 @@ PACKAGE = ROOT / "bsdcarp"
 
 # Lower number: lower layer.  A module may import its own package, and packages of a lower number.
 LAYERS = {
-    "errors": 0, "plaintext": 0, "shellwords": 0, "model": 0, "carp": 0,
+    "dataclass": 0, "errors": 0, "plaintext": 0, "shellwords": 0, "model": 0, "carp": 0,
     "textfiles": 1, "carpd": 1,
     "hostlock": 1,
     "snapshot": 2,
@@ -29,7 +29,7 @@ LAYERS = {
     "cli": 9,
 }  # fmt: skip
 SAME_LAYER = {("inventory", "platforms"), ("platforms", "inventory"), ("plaintext", "errors"), ("errors", "plaintext"),
-              ("model", "errors")}  # fmt: skip
+              ("model", "errors"), ("model", "dataclass")}  # fmt: skip
 
 
 def modules() -> Iterator[tuple[Path, str]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import InventoryError, SecretError, UsageError
 from bsdcarp.model import Finding, Inventory, Secret, Severity
 

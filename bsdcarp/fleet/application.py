@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.fleet.course import HostPlan, plan_hosts
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.interrupts import noted_interrupts

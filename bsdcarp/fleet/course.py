@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, HostRefused, PlanError
 from bsdcarp.fleet.hosts import Look
 from bsdcarp.model import Finding, Inventory, Secret, Severity

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, HostRefused
 from bsdcarp.fleet.course import Assessment, assess
 from bsdcarp.fleet.hosts import Fleet, Look

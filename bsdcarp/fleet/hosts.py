@@ -7,11 +7,12 @@ import secrets as randomness
 import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, HostRefused, SshError
 from bsdcarp.fleet.interrupts import noted_interrupts
 from bsdcarp.fleet.progress import Event, Listener, silent

@@ -11,7 +11,8 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+
+from bsdcarp.dataclass import dataclass
 
 __all__ = ["Interrupts", "noted_interrupts"]
 

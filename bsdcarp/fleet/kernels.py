@@ -8,8 +8,9 @@ from __future__ import annotations
 import secrets as randomness
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, PlanError, RemoteError
 from bsdcarp.fleet.course import HostPlan
 from bsdcarp.fleet.hosts import Fleet

@@ -7,8 +7,8 @@ for one boot, so a host that does not come back boots the old kernel the next ti
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, PlanError, RemoteError
 from bsdcarp.fleet.course import Assessment, assess
 from bsdcarp.fleet.hosts import Fleet, Look

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.kernels import KernelResult, KernelView
 from bsdcarp.fleet.kerneltrial import Terms, install_kernel

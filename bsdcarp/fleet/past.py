@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import secrets as randomness
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, PlanError
 from bsdcarp.fleet.course import HostPlan
 from bsdcarp.fleet.hosts import Fleet

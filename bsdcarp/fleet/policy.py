@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.fleet.terms import DEFAULT_WINDOW
 
 __all__ = ["Confirm", "Policy"]

@@ -16,10 +16,11 @@ import threading
 import time
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import Literal, Self
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.fleet.icmp import echo_reply, echo_request
 
 __all__ = ["Losses", "Probe", "Via"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError
 from bsdcarp.fleet.health import Situation, observe
 from bsdcarp.fleet.hosts import Fleet, Look

@@ -6,8 +6,9 @@ import contextlib
 import re
 import secrets as randomness
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, RemoteError, SshError
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.progress import Event

@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError, RemoteError, SshError
 from bsdcarp.fleet.health import Situation, observe
 from bsdcarp.fleet.hosts import Fleet

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import secrets as randomness
 from collections.abc import Collection
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import HostRefused, SshError
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.fleet.terms import operator

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import BsdcarpError
 from bsdcarp.fleet.course import Assessment, HostPlan, assess
 from bsdcarp.fleet.drain import digest_groups, drained, masters_last

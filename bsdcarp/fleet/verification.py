@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.fleet.course import Assessment, HostPlan, assess
 from bsdcarp.fleet.hosts import Fleet, Look
 from bsdcarp.fleet.progress import Event

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address
 from typing import Self
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.fleet.hosts import Options
 from bsdcarp.fleet.probe import Losses, Probe
 from bsdcarp.model import Inventory

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Literal, cast
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.inventory.nodes import Mapping, Node, Scalar, Sequence
 from bsdcarp.inventory.reader import Path, Reader
 from bsdcarp.inventory.settings import read_become, read_kernel, read_release, read_sysctl

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from collections.abc import Mapping as ReadMapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import InventoryError
 from bsdcarp.inventory.groups import read_group
 from bsdcarp.inventory.hosts import Defaults, OwnAddresses, read_defaults, read_host

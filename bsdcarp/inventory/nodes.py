@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import warnings
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.inventory.rules.registry import finding
 from bsdcarp.model import Finding, Place
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping as ReadMapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from ipaddress import ip_address
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.inventory.hosts import OwnAddresses
 from bsdcarp.inventory.nodes import Mapping, Node, Scalar, Sequence
 from bsdcarp.inventory.reader import Path, Reader, did_you_mean, in_words

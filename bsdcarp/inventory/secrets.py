@@ -12,9 +12,9 @@ import signal
 import stat
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SecretError
 from bsdcarp.inventory.rules.registry import finding
 from bsdcarp.model import Finding, Inventory, PasswordSource, Secret

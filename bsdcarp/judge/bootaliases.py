@@ -7,8 +7,9 @@ After ifalias_af_common() in network.subr of 9.3, 10.4 and 12.1: ``ifconfig_IF_a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.judge.ifargs import Component, cut, expand
 from bsdcarp.judge.notes import Notes
 from bsdcarp.judge.rcvalues import Origin, RcValues

@@ -7,8 +7,8 @@ behind each one the VLANs of ``vlans_IF``.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.judge.notes import Notes
 from bsdcarp.judge.rcvalues import RcValues
 from bsdcarp.model import Place

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.judge.bootstate import BootCarp
 from bsdcarp.judge.notes import Notes
 from bsdcarp.judge.rcvalues import Origin, RcValues

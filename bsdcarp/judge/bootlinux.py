@@ -6,8 +6,10 @@ Only what can be known is told: an interface that none of these files mentions m
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import fnmatchcase
+
+from bsdcarp.dataclass import dataclass
 
 __all__ = ["Assignment", "Idle", "assignments", "deciding", "idle_interface"]
 

@@ -7,9 +7,10 @@ and attaches its address; up to 9 the vhid belongs to carpN, and its address nee
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.judge.bootaliases import Call, alias_calls
 from bsdcarp.judge.bootifs import UNIT
 from bsdcarp.judge.bootstate import BootVhid

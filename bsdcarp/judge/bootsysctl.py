@@ -8,9 +8,10 @@ runs with the kernel's own values for a while.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.judge.bootkernel import Loader
 from bsdcarp.judge.bootstate import BootCarp
 from bsdcarp.judge.notes import Notes

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from bsdcarp.dataclass import dataclass
 from bsdcarp.judge.verifyvhids import addresses_on, live_vhid
 from bsdcarp.model import IfAddress
 from bsdcarp.platforms.desired import Desired, DesiredVhid

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Address, ip_address, ip_interface
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import IfAddress, Secret
 
 __all__ = ["Component", "Entry", "Expansion", "cut", "expand", "read_entry"]

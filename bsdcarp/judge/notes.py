@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import NOWHERE, Finding, Place, Severity
 from bsdcarp.plaintext import printable
 

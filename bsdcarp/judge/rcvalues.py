@@ -7,8 +7,9 @@ and what is hidden behind them.  Without sh's answer (a host that was never aske
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.platforms.capabilities import Capabilities
 from bsdcarp.snapshot import FileState, Snapshot
 from bsdcarp.textfiles.rcconf import RcConf

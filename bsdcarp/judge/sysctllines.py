@@ -8,9 +8,9 @@ line do nothing, and a last line without a newline is never seen.  From 10 on ``
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.textfiles.sysctlconf import SysctlConf
 
 __all__ = ["PREFIX", "SysctlLine", "read_sysctl_lines"]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.kernels.facts import KernelFacts
 from bsdcarp.kernels.method import Method
 from bsdcarp.platforms.capabilities import Capabilities

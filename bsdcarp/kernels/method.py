@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import Host, Release
 from bsdcarp.platforms.capabilities import Capabilities
 

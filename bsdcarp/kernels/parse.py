@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import RemoteError
 from bsdcarp.hostlock import holder
 from bsdcarp.kernels.facts import Build, BuildState, Disk, InstalledKernel, KernelFacts

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from bsdcarp.dataclass import dataclass
 from bsdcarp.kernels.facts import Build
 
 __all__ = ["Progress", "progress_of"]

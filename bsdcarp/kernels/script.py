@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import UsageError
 from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.shellwords import quote

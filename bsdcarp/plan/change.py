@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import Finding
 from bsdcarp.plaintext import printable
 from bsdcarp.plan.command import Command

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import Secret
 from bsdcarp.plaintext import printable
 from bsdcarp.shellwords import quote

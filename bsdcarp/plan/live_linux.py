@@ -8,8 +8,8 @@ only for another program or unit; another configuration it takes over without gi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.plan.change import LiveChange
 from bsdcarp.plan.command import Command, command
 from bsdcarp.platforms.desired import Desired, DesiredService, DesiredVhid

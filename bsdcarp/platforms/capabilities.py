@@ -7,10 +7,11 @@ table reads like a history.  Where a column's value comes from is said next to t
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import Release
 
 __all__ = ["ERAS", "LINUX", "OLDEST", "Capabilities", "capabilities", "parse_release"]

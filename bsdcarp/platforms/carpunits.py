@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.platforms.desired import DesiredVhid
 from bsdcarp.platforms.rcfiles import RcFiles
 from bsdcarp.platforms.record import Record

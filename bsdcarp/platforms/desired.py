@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import Secret, Vip
 from bsdcarp.platforms.capabilities import Capabilities
 from bsdcarp.platforms.record import Record

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import PlanError
 from bsdcarp.model import Group, Host, Inventory, Secret
 from bsdcarp.platforms import freebsd_pseudo, freebsd_vhid

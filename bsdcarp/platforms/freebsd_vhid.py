@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from dataclasses import dataclass
 from functools import partial
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.platforms.desired import DesiredVhid
 from bsdcarp.platforms.rcfiles import RC_CONF, RcFiles
 from bsdcarp.platforms.record import Record

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from types import MappingProxyType
 
 from bsdcarp import __version__
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import Host
 from bsdcarp.platforms.desired import DesiredFile, DesiredProgram, DesiredService, DesiredVhid
 from bsdcarp.platforms.linux_services import INITS

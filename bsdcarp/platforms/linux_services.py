@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import Release
 from bsdcarp.platforms.paths import CARPD_CONFIG, CARPD_PROGRAM
 from bsdcarp.snapshot import InitSystem

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 from bsdcarp.snapshot import Snapshot
 from bsdcarp.textfiles.rcconf import RcConf

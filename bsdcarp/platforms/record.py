@@ -12,7 +12,8 @@ A small text file, one fact a line, without any password.  What is not in it is 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from bsdcarp.dataclass import dataclass
 
 __all__ = ["OwnedVhid", "Record", "parse_record"]
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_interface
 from types import MappingProxyType
 from typing import Any, cast
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import RemoteError
 from bsdcarp.model import Release
 from bsdcarp.snapshot.carpdstatus import parse_carpd_status

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import HostRefused, RemoteError
 from bsdcarp.model import Release
 from bsdcarp.plaintext import printable

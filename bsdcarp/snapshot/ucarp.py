@@ -5,9 +5,9 @@ Of a password on it nothing is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_interface
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import IfAddress
 
 __all__ = ["UcarpProcess", "read_ucarp"]

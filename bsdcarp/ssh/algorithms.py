@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+from bsdcarp.dataclass import dataclass
 
 __all__ = ["Algorithms", "Offer", "advice", "allowed", "signs_with_sha1_only"]
 

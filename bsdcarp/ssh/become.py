@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SshError
 from bsdcarp.model import BecomeMethod, Secret
 from bsdcarp.ssh import terminal
@@ -100,7 +101,7 @@ class Invocation:
         """What goes to root's shell: the script, after something that marks where its output begins."""
         if self.terminal:
             return terminal.payload(self.mark, self.script)
-        return f"echo; echo {self.mark}; echo >&2; echo {self.mark} >&2\n".encode() + self.script
+        return f"echo '\n{self.mark}'; echo '\n{self.mark}' >&2\n".encode() + self.script
 
     def reply(self, stdout: bytes, stderr: bytes) -> bytes | None:
         """Given all that was said so far: None once root's shell is ready, else what to send now (often nothing).

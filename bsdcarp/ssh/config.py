@@ -18,9 +18,10 @@ import glob
 import os
 import subprocess
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SshError
 from bsdcarp.ssh.configwords import arguments, lex
 from bsdcarp.ssh.lines import read_lines

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SshError
 from bsdcarp.shellwords import quote
 from bsdcarp.ssh.knownhosts import KnownKey, append, fingerprint, host_name, known_keys

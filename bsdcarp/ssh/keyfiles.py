@@ -10,8 +10,9 @@ import base64
 import binascii
 import re
 import struct
-from dataclasses import dataclass
 from pathlib import Path
+
+from bsdcarp.dataclass import dataclass
 
 __all__ = ["DEFAULT_NAMES", "KeyFile", "inspect"]
 

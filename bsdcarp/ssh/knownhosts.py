@@ -13,9 +13,9 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SshError
 from bsdcarp.ssh.lines import read_lines
 from bsdcarp.ssh.patterns import matches

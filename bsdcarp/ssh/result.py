@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SshError
 
 __all__ = ["Crowded", "Result", "RunFailed"]

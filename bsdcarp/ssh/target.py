@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SshError
 from bsdcarp.ssh.config import Query, Setting, Settings, Source, look_up, sources
 from bsdcarp.ssh.tokens import Tokens, expand_environment, expand_tilde, local_user

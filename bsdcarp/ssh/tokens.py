@@ -6,9 +6,9 @@ import os
 import pwd
 import re
 import socket
-from dataclasses import dataclass
 from pathlib import Path
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import SshError
 
 __all__ = ["Tokens", "expand_environment", "expand_tilde", "local_user"]

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from bsdcarp.dataclass import dataclass
 
 __all__ = ["AliasWords", "hyphen_trap", "parse_alias", "variable_name"]
 

@@ -7,8 +7,9 @@ semicolon, # begins a comment, and a line that begins with a blank continues the
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 from bsdcarp.textfiles.lines import appended, line_at
 

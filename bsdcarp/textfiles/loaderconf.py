@@ -8,8 +8,9 @@ understand, so that whatever follows is not set; the Lua loader (stand/lua/confi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 from bsdcarp.textfiles.lines import appended, numbered_lines
 

@@ -9,8 +9,9 @@ FreeBSD 12.1: a double quote and a backquote in a value left an rc.conf that nei
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 from bsdcarp.textfiles.lines import appended, line_at, refuse_unless_encodable
 from bsdcarp.textfiles.sheffects import Assigning

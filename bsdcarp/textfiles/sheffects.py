@@ -6,8 +6,7 @@ a variable, or hide an assignment, is written down with its place, so that an ed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from bsdcarp.dataclass import dataclass
 from bsdcarp.textfiles.shwords import IDENTIFIER, Word, WordReader
 
 __all__ = ["Assigning", "Command", "Effects"]

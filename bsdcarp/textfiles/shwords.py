@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NoReturn
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 
 __all__ = ["IDENTIFIER", "Unreadable", "Word", "WordReader"]

@@ -11,8 +11,9 @@ parse).  This editor reads what the newer one reads, points out where the older 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 from bsdcarp.textfiles.lines import appended, numbered_lines
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import PlanError, RemoteError
 from bsdcarp.plaintext import printable
 from bsdcarp.plan import FREEBSD_STATE, FileChange, Init, LiveChange, Plan, ProgramChange

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.hostlock import holder
 from bsdcarp.model import Secret
 from bsdcarp.plaintext import printable

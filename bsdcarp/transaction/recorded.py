@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import RemoteError
 from bsdcarp.model import Secret
 from bsdcarp.plan import Command, LiveChange, Plan, ProgramChange

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from base64 import encodebytes
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.plan import FREEBSD_STATE, Command, FileChange, Plan, ProgramChange

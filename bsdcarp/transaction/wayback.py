@@ -7,8 +7,8 @@ before the oldest, and a service whose unit came and went in between has a unit 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.plan import Command, LiveChange
 from bsdcarp.platforms.linux_services import service_step
 from bsdcarp.transaction.recorded import Recorded

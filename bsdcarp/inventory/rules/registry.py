@@ -8,8 +8,9 @@ at hand; those are declared here without a function and used through ``finding``
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from bsdcarp.dataclass import dataclass
 from bsdcarp.model import NOWHERE, Finding, Group, Host, IfAddress, Inventory, Member, Place, Secret, Severity
 
 __all__ = ["REGISTRY", "UNREAD_VHID", "Context", "Hit", "Rule", "declare", "finding", "password_rule", "rule"]
