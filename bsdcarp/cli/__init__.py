@@ -15,11 +15,11 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 20)
     # At the end all of it goes with the process; looking at every object once more would take a tenth of a second.
     atexit.register(gc.freeze)
-    from bsdcarp.cli.app import app
+    from bsdcarp.cli.app import application
     from bsdcarp.errors import BsdcarpError
 
     try:
-        app()
+        application(next(iter(sys.argv[1:]), None))()
     except BsdcarpError as error:
         sys.stderr.write(f"bsdcarp: {error}\n")
         sys.exit(error.exit_code)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bsdcarp import __version__
-from bsdcarp.cli.app import app
+from bsdcarp.cli.app import application
 from bsdcarp.textfiles.rcconf import RcConf
 
 EXAMPLE = str(Path(__file__).parents[2] / "inventory.example.yml")
@@ -25,7 +25,7 @@ def passwords(monkeypatch: pytest.MonkeyPatch) -> None:
 def call(*arguments: str) -> int:
     """Run the command line in this process and return its exit status."""
     try:
-        app(list(arguments))
+        application()(list(arguments))
     except SystemExit as end:
         return int(end.code or 0)
     return 0

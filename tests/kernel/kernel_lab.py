@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bsdcarp.cli.app import app
+from bsdcarp.cli.app import application
 from bsdcarp.errors import BsdcarpError
 from bsdcarp.inventory import load, require
 from bsdcarp.lab.machine import Machine
@@ -71,7 +71,7 @@ class KernelLab:
         status = 0
         with redirect_stdout(out), redirect_stderr(err):
             try:
-                status = app(self.words(*arguments), standalone_mode=False) or 0
+                status = application()(self.words(*arguments), standalone_mode=False) or 0
             except BsdcarpError as error:
                 status = error.exit_code
                 err.write(f"bsdcarp: {error}\n")

@@ -122,11 +122,11 @@ def _render(bench: KernelLab) -> str:
     import io
     from contextlib import redirect_stdout
 
-    from bsdcarp.cli.app import app
+    from bsdcarp.cli.app import application
 
     out = io.StringIO()
     with redirect_stdout(out):
-        app(["kernel", "render", str(bench.path)], standalone_mode=False)
+        application()(["kernel", "render", str(bench.path)], standalone_mode=False)
     return out.getvalue()
 
 

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from typer.main import get_command
 
-from bsdcarp.cli.app import app
+from bsdcarp.cli.app import application
 from bsdcarp.errors import BsdcarpError
 from bsdcarp.inventory import load, require
 from bsdcarp.lab.clock import ManualClock
@@ -124,7 +124,7 @@ SITES = {
 @cache
 def _command() -> Any:
     """Return the command line; making it takes as long as running a verb."""
-    return get_command(app)
+    return get_command(application())
 
 
 @dataclass(frozen=True)
