@@ -10,18 +10,35 @@
 R=${BSDCARP_ROOT-}
 NL='
 '
-LISTED=''
+LISTED='' OUT=''
+# A printf that is not built in (FreeBSD 8 and older) would show what it prints, passwords among it, in ps(1).
+# shellcheck disable=SC2123  # nothing is to be found there
+PATH=/nonexistent
+PRINTF=external
+if command -v printf >/dev/null 2>&1; then PRINTF=builtin; fi
 PATH=${BSDCARP_PATH:+$BSDCARP_PATH:}/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin
 LC_ALL=C
 export PATH LC_ALL
 
-section() { printf '\n%s %s\n' "$T" "$*"; }
+# What is found is kept and told in a few pieces: every write is a packet, which costs both ends as much as the reading.
+section() { OUT="$OUT$NL$T $*$NL"; }
+
+found() { OUT=$OUT$1$NL; }
+
+tell() {
+    case $PRINTF in
+        builtin) printf '%s' "$OUT" ;;
+        *) cat <<EOF ;;
+$OUT
+EOF
+    esac
+    OUT=''
+}
 
 # Files are only listed at first; one wc and one cat then read all of them, for processes are what costs time here.
 read_file() {
     [ -f "$R$1" ] || return 0
-    if [ -w "$R$1" ]; then printf '%s' 'rw '; else printf '%s' 'ro '; fi
-    printf '%s\n' "$1"
+    if [ -w "$R$1" ]; then found "rw $1"; else found "ro $1"; fi
     LISTED=$LISTED$R$1$NL
 }
 
@@ -32,8 +49,9 @@ read_listed() {
     set -- $LISTED
     unset IFS
     section sizes
-    wc -c "$@"
+    found "$(wc -c "$@")"
     section contents
+    tell
     cat "$@"
 }
 
@@ -84,9 +102,10 @@ rc_variables() {
         rc_seen="$rc_seen$rc_name "
         eval "rc_value=\${$rc_name}"
         section rc "$rc_name"
-        printf '%s' "$rc_value"
+        OUT=$OUT$rc_value
     done
     section rc-end
+    tell
 }
 
 # A kernel that was installed after this boot is not the one that runs: config(8) may tell whether it has carp.
@@ -102,14 +121,14 @@ newer_kernel() {
 
 read_freebsd() {
     section sysctl
-    printf '%s\n' "$facts"
+    found "$facts"
     case $facts in
         *net.inet.carp.*)
             section kldstat
-            kldstat 2>/dev/null ;;
+            found "$(kldstat 2>/dev/null)" ;;
     esac
     section ifconfig
-    ifconfig -k -a 2>/dev/null || ifconfig -a 2>/dev/null
+    found "$(ifconfig -k -a 2>/dev/null || ifconfig -a 2>/dev/null)"
     section files
     for f in /etc/rc.conf /etc/rc.conf.local /etc/sysctl.conf /etc/sysctl.conf.local /etc/sysctl.kld.d/carp.conf \
         /boot/loader.conf /boot/loader.conf.local /boot/nextboot.conf /etc/rc.conf.d/kld $FILES; do
@@ -139,27 +158,28 @@ read_freebsd() {
     elif [ -d "$R/cf/conf" ] && [ -f "$R/etc/platform" ]; then section appliance pfSense
     elif [ -f "$R/data/freenas-v1.db" ]; then section appliance TrueNAS; fi
     section rc-begin
+    tell
     (rc_variables) 2>&1
 }
 
 read_linux() {
     section os-release
-    cat "$R/etc/os-release" 2>/dev/null
+    found "$(cat "$R/etc/os-release" 2>/dev/null)"
     section ip
-    ip -j -d addr show 2>/dev/null
+    found "$(ip -j -d addr show 2>/dev/null)"
     section boottime
-    sed -n 's/^btime //p' "$R/proc/stat" 2>/dev/null
+    found "$(sed -n 's/^btime //p' "$R/proc/stat" 2>/dev/null)"
     section proc
-    grep -s '' /dev/null "$R/proc/sys/kernel/random/boot_id" "$R"/proc/sys/net/ipv4/conf/*/arp_ignore \
-        "$R"/proc/sys/net/ipv4/conf/*/arp_announce
+    found "$(grep -s '' /dev/null "$R/proc/sys/kernel/random/boot_id" "$R"/proc/sys/net/ipv4/conf/*/arp_ignore \
+        "$R"/proc/sys/net/ipv4/conf/*/arp_announce)"
     linux_services
     section python
     # The very one that the units name; "command -v" might find another.
-    if [ -x "$R/usr/bin/python3" ]; then python3 -V 2>&1; fi
+    if [ -x "$R/usr/bin/python3" ]; then found "$(python3 -V 2>&1)"; fi
     section ucarp
     for f in /usr/sbin/ucarp /usr/local/sbin/ucarp /sbin/ucarp; do
         if [ -x "$R$f" ]; then
-            echo "$f"
+            found "$f"
             break
         fi
     done
@@ -169,7 +189,7 @@ read_linux() {
         case $name in
             ucarp | keepalived)
                 section process
-                tr '\0' '\n' <"$d/cmdline" 2>/dev/null ;;
+                found "$(tr '\0' '\n' <"$d/cmdline" 2>/dev/null)" ;;
         esac
     done
     linux_carpd
@@ -183,27 +203,27 @@ read_linux() {
 linux_services() {
     section init
     if [ -d "$R/run/systemd/system" ]; then
-        echo systemd
+        found systemd
         units=bsdcarp-carpd.service
         for f in "$R"/etc/systemd/system/bsdcarp-ucarp-*.service; do
             if [ -f "$f" ]; then units="$units ${f##*/}"; fi
         done
         section units
-        systemctl show -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath -p DropInPaths \
-            -p NeedDaemonReload $units 2>/dev/null
+        found "$(systemctl show -p Id -p LoadState -p ActiveState -p SubState -p UnitFileState -p FragmentPath \
+            -p DropInPaths -p NeedDaemonReload $units 2>/dev/null)"
     elif [ -e "$R/run/openrc/softlevel" ]; then
-        echo openrc
+        found openrc
         if [ -e "$R/etc/init.d/bsdcarp-carpd" ]; then section script; fi
         if [ -e "$R/run/openrc/started/bsdcarp-carpd" ]; then section started; fi
         for f in "$R"/etc/runlevels/*/bsdcarp-carpd; do
             if [ -h "$f" ] || [ -e "$f" ]; then section enabled; fi
         done
     else
-        echo sh
+        found sh
         if [ -e "$R/usr/local/lib/bsdcarp/bsdcarp-carpd.sh" ]; then section script; fi
         section executable
         for f in /etc/rc.local /etc/rc.d/rc.local; do
-            if [ -x "$R$f" ]; then echo "$f"; fi
+            if [ -x "$R$f" ]; then found "$f"; fi
         done
     fi
 }
@@ -212,10 +232,10 @@ linux_carpd() {
     p=$R/usr/local/lib/bsdcarp/carpd.pyz
     [ -f "$p" ] || return 0
     section program
-    cksum <"$p"
+    found "$(cksum <"$p")"
     if [ -e "$R/run/bsdcarp/carpd.sock" ]; then
         section carpd
-        python3 -I "$p" ctl status --json 2>/dev/null
+        found "$(python3 -I "$p" ctl status --json 2>/dev/null)"
     fi
 }
 
@@ -251,17 +271,18 @@ read_host() {
         *) system=$(uname -s -n -r -m) ;;
     esac
     section begin
-    printf '%s' "$system"
+    found "$system"
     section uid
     # Only root may read it, and asking costs no process.
-    if [ -r "$R/etc/master.passwd" ]; then echo 0; else id -u; fi
+    if [ -r "$R/etc/master.passwd" ]; then found 0; else found "$(id -u)"; fi
     if waits /var/db/bsdcarp /var/lib/bsdcarp; then
         section pending
-        printf '%s' "$WAITING"
+        found "$WAITING"
     fi
     case $system in
         FreeBSD*) read_freebsd "${system##* }" ;;
         Linux*) read_linux ;;
     esac
     section end
+    tell
 }
