@@ -158,7 +158,7 @@ class Fleet:
         usual = (RECORD_PATH, LINUX_RECORD_PATH, CARPD_CONFIG, kernconf_path(host))
         script = read_script(token, (*usual, *(path for path in more_files if path not in usual)))
         self.tell(Event(name, "reading"))
-        answer = self._run(host, script, self.options.read_timeout)
+        answer = self._run(host, script, self.options.read_timeout, lasting=True)
         snapshot = parse(answer, token, host=name)
         _manageable(name, snapshot)
         return snapshot
@@ -173,7 +173,7 @@ class Fleet:
         script = transaction_script(plan, terms, token=token)
         self.tell(Event(plan.host, "applying"))
         try:
-            answer = self._run(self.inventory.hosts[plan.host], script, self.options.apply_timeout)
+            answer = self._run(self.inventory.hosts[plan.host], script, self.options.apply_timeout, lasting=True)
         except SshError as error:
             if not getattr(error, "sent", False):
                 raise
@@ -186,7 +186,8 @@ class Fleet:
 
         token = randomness.token_hex(16)
         try:
-            return read_ending(self.run(host, script(token), timeout=self.options.apply_timeout), token)
+            timeout = self.options.apply_timeout
+            return read_ending(self._run(self.inventory.hosts[host], script(token), timeout, lasting=True), token)
         except SshError as error:
             if not getattr(error, "sent", False):
                 raise
@@ -204,13 +205,13 @@ class Fleet:
             with contextlib.suppress(Exception):
                 session.close()
 
-    def _run(self, host: Host, script: bytes, timeout: float) -> bytes:
+    def _run(self, host: Host, script: bytes, timeout: float, *, lasting: bool = False) -> bytes:
         line = self._lines[host.name]
         with line.lock:
             if line.session is None:
                 self.tell(Event(host.name, "connecting"))
                 line.session = self._connect(host)
-            return line.session.run(script, timeout=timeout, become=self._become(host)).stdout
+            return line.session.run(script, timeout=timeout, become=self._become(host), lasting=lasting).stdout
 
     def _connect(self, host: Host) -> Session:
         target = resolve_target(

@@ -24,5 +24,6 @@ class Mounted(Fleet):
     def forget(self, name: str) -> None:
         self._fleet.forget(name)
 
-    def _run(self, host: Host, script: bytes, timeout: float) -> bytes:
+    def _run(self, host: Host, script: bytes, timeout: float, *, lasting: bool = False) -> bytes:
+        del lasting  # a shell that stays would stay rooted there
         return self._fleet.run(host.name, rooted(script, self._target), timeout=timeout)

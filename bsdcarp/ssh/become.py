@@ -33,6 +33,9 @@ from bsdcarp.ssh.result import Result, RunFailed
 __all__ = ["Become", "Invocation"]
 
 
+_AS_NEW = b"set +Cf; unset IFS; trap - HUP INT TERM PIPE XFSZ\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Become:
     """How a login becomes root.  Raises ``SshError`` for a password no prompt could take."""
@@ -46,23 +49,33 @@ class Become:
                 "the become password holds a line end or a control character", remedy="no prompt could take it"
             )
 
-    def invocation(self, script: bytes) -> Invocation:
-        """Return how to run ``script`` as root, with fresh markers."""
-        return Invocation(self, script, mark=secrets.token_hex(16), prompt=secrets.token_hex(16))
+    @property
+    def lasts(self) -> bool:
+        """Whether root's shell can stay for further scripts: not where it needs a terminal or a password."""
+        return self.method == "none" or (self.password is None and self.method != "su")
+
+    def invocation(self, script: bytes, *, lasting: bool = False) -> Invocation:
+        """Return how to run ``script`` as root, with fresh markers; ``lasting`` leaves the shell there for another."""
+        mark, prompt, end = (secrets.token_hex(16) for _ in range(3))
+        return Invocation(self, script, mark, prompt, end, lasting=lasting and self.lasts)
 
 
 @dataclass(slots=True)
 class Invocation:
     """One script on its way to root's shell.
 
-    The exchange executes ``command`` (on a terminal if ``terminal``), asks ``reply`` what to say until it returns
-    None while ``waits``, sends ``payload`` and the end of input, and hands what came back to ``result``.
+    A ``lasting`` one finds the shell as the script before it left it, functions and variables included, so it has to
+    set what it uses; options, traps and IFS are put right before it.  The exchange executes ``command`` (on a terminal
+    if ``terminal``), asks ``reply`` what to say until it returns None while ``waits``, sends ``payload`` and the end of
+    input (unless the shell is to stay), and hands what came back to ``result``.
     """
 
     become: Become
     script: bytes
     mark: str
     prompt: str
+    end: str = ""
+    lasting: bool = False
     waits: bool = field(init=False)
     """Whether root's shell has to be ready before the payload may go."""
     _answered: bool = False
@@ -101,7 +114,19 @@ class Invocation:
         """What goes to root's shell: the script, after something that marks where its output begins."""
         if self.terminal:
             return terminal.payload(self.mark, self.script)
-        return f"echo '\n{self.mark}'; echo '\n{self.mark}' >&2\n".encode() + self.script
+        begin = f"echo '\n{self.mark}'; echo '\n{self.mark}' >&2\n".encode()
+        if not self.lasting:
+            return begin + self.script
+        end = f"\necho '\n{self.end}' $?; echo '\n{self.end}' >&2\n".encode()
+        return _AS_NEW + begin + self.script + end
+
+    def ended(self, stdout: bytes | bytearray, stderr: bytes | bytearray) -> bool:
+        """Whether a ``lasting`` script has come to its end, and the shell waits for the next."""
+        return bool(
+            self.lasting
+            and stderr.endswith(f"\n{self.end}\n".encode())
+            and re.search(rf"\n{self.end} \d+\n\Z".encode(), stdout[-2 * len(self.end) :])
+        )
 
     def reply(self, stdout: bytes, stderr: bytes) -> bytes | None:
         """Given all that was said so far: None once root's shell is ready, else what to send now (often nothing).
@@ -136,6 +161,9 @@ class Invocation:
             # With sudo -S the mark comes twice on standard output: from the shell that waited, and from the script's.
             out = after(self.mark, ready) if ready is not None and self.waits else ready
             err = after(self.mark, stderr)
+            if out is not None and self.ended(stdout, stderr):
+                out, _, told = out.rpartition(f"\n{self.end} ".encode())
+                return Result(int(told), out, (err or b"").removesuffix(f"\n{self.end}\n".encode()))
             if out is not None:
                 return Result(status, out, stderr if err is None else err)
         if ready is not None:

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeGuard
 
 import paramiko
 
@@ -43,10 +44,17 @@ class _Wake(threading.Event):
 
 
 class Exchange:
-    """Runs ``invocation`` once; ``sent`` tells, also after a failure, whether all of it may have reached the host."""
+    """Runs ``invocation`` once; ``sent`` tells, also after a failure, whether all of it may have reached the host.
 
-    def __init__(self, transport: Transport, invocation: Invocation, *, timeout: float) -> None:
+    ``shell`` is the channel of a shell that an invocation before this one left there; afterwards it is that of the
+    shell that this one left.
+    """
+
+    def __init__(
+        self, transport: Transport, invocation: Invocation, *, timeout: float, shell: paramiko.Channel | None = None
+    ) -> None:
         self.sent = False
+        self.shell = shell
         self._transport = transport
         self._invocation = invocation
         self._timeout = timeout
@@ -60,13 +68,18 @@ class Exchange:
         late = threading.Event()
         with self._limit(late):
             try:
-                channel = self._open()
+                left, self.shell = self.shell, None
+                channel = left if self._taken(left) else self._open()
                 try:
-                    self._converse(channel)
+                    if channel is not left:
+                        self._converse(channel)
                     self._send(channel)
                     status = self._collect(channel)
+                    if self._invocation.ended(self._stdout, self._stderr):
+                        self.shell = channel
                 finally:
-                    channel.close()
+                    if self.shell is None:
+                        channel.close()
                 return self._invocation.result(bytes(self._stdout), bytes(self._stderr), status)
             except RunFailed:
                 raise
@@ -94,6 +107,20 @@ class Exchange:
         finally:
             timer.cancel()
 
+    def _taken(self, left: paramiko.Channel | None) -> TypeGuard[paramiko.Channel]:
+        """Whether the shell that was left is there, and good for this."""
+        if left is None:
+            return False
+        if self._invocation.lasting and not (self._gone(left) or left.exit_status_ready()):
+            self._listen(left)
+            return True
+        left.close()
+        return False
+
+    def _listen(self, channel: paramiko.Channel) -> None:
+        channel.in_buffer.set_event(self._wake)
+        channel.in_stderr_buffer.set_event(self._wake)
+
     def _open(self) -> paramiko.Channel:
         limit = max(0.1, min(self._timeout, self._transport.channel_timeout))
         try:
@@ -101,8 +128,7 @@ class Exchange:
         except paramiko.ChannelException as error:
             raise RunFailed(f"sshd opens no session: {error.text}", remedy="see MaxSessions there") from error
         channel.settimeout(_SEND_SECONDS)
-        channel.in_buffer.set_event(self._wake)
-        channel.in_stderr_buffer.set_event(self._wake)
+        self._listen(channel)
         if self._invocation.terminal:
             self._request(channel, "a terminal", "see PermitTTY there", lambda: channel.get_pty(term="dumb"))
         command = self._invocation.command
@@ -162,8 +188,9 @@ class Exchange:
                 self.sent = not view
             # A script that writes much before it has been read must not wait for us while we wait for it.
             self._drain(channel)
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            channel.shutdown_write()
+        if not self._invocation.lasting:
+            with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+                channel.shutdown_write()
 
     def _collect(self, channel: paramiko.Channel) -> int:
         quiet_since = time.monotonic()
@@ -172,6 +199,8 @@ class Exchange:
             ended = self._gone(channel)
             if self._drain(channel):
                 quiet_since = time.monotonic()
+            if self._invocation.ended(self._stdout, self._stderr):
+                return 0
             if ended:
                 return self._status(channel)
             if channel.exit_status_ready() and time.monotonic() - quiet_since > LINGER_SECONDS:

@@ -17,6 +17,8 @@ from bsdcarp.ssh.result import Crowded, Result, RunFailed
 from bsdcarp.ssh.target import SshTarget
 
 if TYPE_CHECKING:
+    import paramiko
+
     from bsdcarp.ssh.transport import Transport
 
 __all__ = ["Session", "connect"]
@@ -39,24 +41,30 @@ class Session:
         self.target = target
         self._transport = transport
         self._close = close
+        self._shell: paramiko.Channel | None = None
 
-    def run(self, script: bytes, *, timeout: float, become: Become | None = None) -> Result:
+    def run(self, script: bytes, *, timeout: float, become: Become | None = None, lasting: bool = False) -> Result:
         """Feed ``script`` to /bin/sh as the login, or as root by ``become``, and return what came of it.
 
         The script arrives on the shell's standard input as it is, whatever the login shell is.  ``timeout`` is in
-        seconds and counts from now; when it is over the connection is closed, though the host may go on.  Raises
-        ``RunFailed`` (an ``SshError``), whose ``sent`` tells whether the host may have acted.
+        seconds and counts from now; when it is over the connection is closed, though the host may go on.  ``lasting``
+        scripts share one shell, one after another, where that is possible: each spares the host three processes, and
+        has to set every variable it uses.  Raises ``RunFailed`` (an ``SshError``), whose ``sent`` tells whether the
+        host may have acted.
         """
         from bsdcarp.ssh.exchange import Exchange
 
         try:
-            exchange = Exchange(self._transport, (become or Become()).invocation(script), timeout=timeout)
-            return exchange.run()
+            invocation = (become or Become()).invocation(script, lasting=lasting)
+            exchange = Exchange(self._transport, invocation, timeout=timeout, shell=self._shell)
+            result = exchange.run()
         except RunFailed as failure:
             failure.place = failure.place or self.target.name
             # What is left of the exchange would be in the way of the next.
             self.close()
             raise
+        self._shell = exchange.shell
+        return result
 
     def close(self) -> None:
         """End the connection and everything it needed.  May be called again."""
