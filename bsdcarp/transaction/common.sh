@@ -20,10 +20,28 @@ umask 077
 
 HERE=$R$STATE/$TX
 PENDING=$R$STATE/pending
+UNLOCK=''
 LOCK=$R/var/run/bsdcarp.lock
 
-# say WORD [TEXT]
-say() { [ -z "$T" ] || printf '\n%s %s %s\n' "$T" "$1" "${2-}" 2>/dev/null || :; }
+# say WORD [TEXT] keeps it for report, which passes all of it on in one piece: every write is a packet.
+SAID=''
+say() { [ -z "$T" ] || SAID="$SAID$NL$T $1 ${2-}$NL"; }
+
+report() {
+    case $SAID-$PRINTF in
+        -*) ;;
+        *-builtin) printf '%s' "$SAID" 2>/dev/null || : ;;
+        *) cat <<EOF ;;
+$SAID
+EOF
+    esac
+    SAID=''
+}
+
+leave() {
+    report
+    exit "$1"
+}
 
 # Directories for files that everybody may read, like /usr/src/sys/amd64/conf.
 make_directory() { (umask 022 && mkdir -p "$1") 2>/dev/null; }
@@ -92,7 +110,8 @@ settle() {
         done <"$HERE/leavings"
     fi
     [ "$FIRST" != "$TX" ] || set -- "$@" "$PENDING"
-    rm -rf "$@" 2>/dev/null
+    # Whoever holds the lock and is done with everything lets it go with the rest, as the last.
+    rm -rf "$@" ${UNLOCK:+"$UNLOCK"} 2>/dev/null
     # A directory of ours goes with its last file.
     for d in $rooms; do rmdir "$d" 2>/dev/null || :; done
     # There is room on a full disk now.
@@ -107,8 +126,8 @@ finalize() {
     # shellcheck disable=SC2086  # what was not on the disk before is a list
     fsync ${FINAL-} "$HERE/verdict-confirm" 2>/dev/null || sync
     at_work || :
-    settle confirmed
     retire
+    settle confirmed
 }
 
 # number DIRECTORY: which one it was on this host, as NUMBER.  Names hold the clocks of those who made them, and clocks

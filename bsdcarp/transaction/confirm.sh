@@ -4,20 +4,21 @@
 
 confirm() {
     trap '' HUP INT TERM PIPE
-    [ -d "$HERE" ] || { say unknown; exit 1; }
+    [ -d "$HERE" ] || { say unknown; leave 1; }
     first "$HERE/token"
     # A confirmation whose answer was lost may come again.
     [ -n "$FIRST" ] || first "$HERE/verdict-confirm"
-    [ -z "$FIRST" ] || [ "$FIRST" = "$CLAIM" ] || { say stranger; exit 1; }
+    [ -z "$FIRST" ] || [ "$FIRST" = "$CLAIM" ] || { say stranger; leave 1; }
     if [ -f "$HERE/token" ] && [ ! -f "$HERE/step-done" ]; then
         say unknown "it has not come to its end: wait for it or take it back"
-        exit 1
+        leave 1
     fi
     if ! finalize && [ ! -f "$HERE/verdict-confirm" ]; then
-        [ ! -f "$HERE/token" ] || { say unknown "cannot write ${HERE#"$R"}: read-only?"; exit 1; }
+        [ ! -f "$HERE/token" ] || { say unknown "cannot write ${HERE#"$R"}: read-only?"; leave 1; }
         decided
         say late "$OUTCOME"
-        exit 1
+        leave 1
     fi
     say confirmed
+    report
 }

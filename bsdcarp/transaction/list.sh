@@ -8,7 +8,9 @@ list() {
         decided
         number "$d"
         say transaction "$NUMBER ${d##*/} ${OUTCOME:-under way}"
+        report
         cat "$d/plan"
     done
     say end
+    report
 }

@@ -88,7 +88,7 @@ def undo_script(name: str, state: str, why: str, *, token: str) -> bytes:
     """Return the script that takes the pending transaction ``name`` back at once."""
     head = [f"T={quote(token)}", *_where(name, state)]
     run = f'BSDCARP_MARK=$T /bin/sh "$HERE/undo" now {quote(why)} </dev/null'
-    return _sent([*head, program("common.sh"), f'if [ -f "$HERE/undo" ]; then {run}; else say unknown; fi'])
+    return _sent([*head, program("common.sh"), f'if [ -f "$HERE/undo" ]; then {run}; else say unknown; report; fi'])
 
 
 def _where(name: str, state: str) -> list[str]:

@@ -24,7 +24,7 @@ refuse() {
     fi
     say untouched "$1"
     release
-    exit 1
+    leave 1
 }
 
 # mine: the lock was not stolen.
@@ -42,7 +42,7 @@ release() {
 over() {
     release
     say overdue "it took longer than the $WINDOW s it had"
-    exit 1
+    leave 1
 }
 
 # going: asked before every step that changes something.
@@ -58,7 +58,7 @@ acquire() {
     if ! take "$LOCK" "$TX"; then
         [ -n "$HOLDER" ] || refuse "cannot create ${LOCK#"$R"}: disk full or read-only, or not root"
         say locked "$HOLDER"
-        exit 1
+        leave 1
     fi
     LOCKED=yes
     [ ! -d "$HERE" ] || refuse "$TX ran before"
@@ -66,7 +66,7 @@ acquire() {
         first "$R$STATE/$WAITING/owner"
         say pending "$WAITING $FIRST"
         release
-        exit 1
+        leave 1
     fi
     if [ -f "$PENDING" ]; then
         # Its end was cut short, or it was never armed.
@@ -114,7 +114,7 @@ same() {
     return 1
 }
 
-# check PATH CKSUM-or-"absent": the file is still what the plan saw (checked says so for those that exist).
+# check PATH CKSUM-or-"absent": the file is still what the plan saw (of those that exist, staged says so).
 check() {
     if [ "$2" = absent ]; then
         [ ! -e "$R$1" ] || refuse "$1 appeared since the plan was made"
@@ -127,8 +127,6 @@ check() {
 
 # leaving PATH: it will be removed, but whose the file behind a symbolic link is, only the operator knows.
 leaving() { [ ! -h "$R$1" ] || refuse "$1 is a symbolic link: remove it by hand"; }
-
-checked() { same "$SEEN" "$SEEN_SUMS" || refuse "$WRONG changed since the plan was made"; }
 
 # prepare PATH...: make the directories that these files need, all in one go.
 # shellcheck disable=SC2086
@@ -149,9 +147,10 @@ prepare() {
     mkdir -p $rooms 2>/dev/null || refuse "cannot write beside $*: disk full or read-only"
 }
 
-# keep DIRECTORY NAME...: copies of what is there, under the transaction so that it can come back at any time, and
-# where its successor will be, so that mode and owner stay; and the file itself under a second name, so that it comes
-# back as it was even when the disk is full by then.
+# keep DIRECTORY NAME...: what is there stays under the transaction, so that it can come back at any time, and a copy
+# is made where its successor will be, so that mode and owner stay.  On the same file system the file itself gets a
+# second name there, which costs nothing and comes back even when the disk is full by then; elsewhere the second name
+# is beside it and the transaction has a copy.
 # shellcheck disable=SC2086
 keep() {
     directory=$1 straight=''
@@ -169,9 +168,13 @@ keep() {
         fi
     done
     [ -n "$straight" ] || return 0
+    cp -p $straight "$R$directory/.bsdcarp-$TX/new/" 2>/dev/null ||
+        refuse "cannot write beside $directory/$1: disk full or read-only"
+    if ln $straight "$HERE$directory/" 2>/dev/null && put "$HERE$directory/.linked" yes; then return; fi
+    # shellcheck disable=SC3013  # every sh of FreeBSD, dash, bash and busybox has it
+    for f in "$@"; do [ ! "$HERE$directory/$f" -ef "$R$directory/$f" ] || rm -f "$HERE$directory/$f"; done
     cp -p $straight "$HERE$directory/" 2>/dev/null || refuse "cannot back up $directory: disk full"
-    cp -p $straight "$R$directory/.bsdcarp-$TX/new/" 2>/dev/null &&
-        { ln $straight "$R$directory/.bsdcarp-$TX/old/" || cp -p $straight "$R$directory/.bsdcarp-$TX/old/"; } 2>/dev/null ||
+    { ln $straight "$R$directory/.bsdcarp-$TX/old/" || cp -p $straight "$R$directory/.bsdcarp-$TX/old/"; } 2>/dev/null ||
         refuse "cannot write beside $directory/$1: disk full or read-only"
 }
 
@@ -281,10 +284,11 @@ undrain() {
 
 # Everything is taken back by the very program that would do so without us.
 undo_all() {
+    report
     BSDCARP_MARK=$T /bin/sh "$HERE/undo" failed "$1"
     status=$?
     release
-    exit "$status"
+    leave "$status"
 }
 
 # The undo is ready before anything is changed.  Where nothing better is there, a process that ignores the end of the
@@ -382,7 +386,6 @@ transact() {
     say begin
     acquire
     plan_check
-    checked
     plan_live_check
     plan_keep
     arm
@@ -399,7 +402,11 @@ transact() {
     [ "$WINDOW" -eq 0 ] || landed
     going
     note "done"
-    [ "$WINDOW" -gt 0 ] || finalize
+    if [ "$WINDOW" -eq 0 ]; then
+        if mine; then UNLOCK=$LOCK; fi
+        finalize
+    fi
     release
     say "done"
+    report
 }

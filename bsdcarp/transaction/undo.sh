@@ -22,11 +22,18 @@ restore() {
         [ ! "$old" -ef "$real" ] || return 0
         begin_restoring
         mv -f "$old" "$real" || BROKEN="$BROKEN $1"
+    elif [ ! -h "$R$1" ] && [ -f "$HERE${1%/*}/.linked" ] && [ -f "$HERE$1" ]; then
+        # shellcheck disable=SC3013
+        [ ! "$HERE$1" -ef "$real" ] || return 0
+        begin_restoring
+        # It stays there, too, unless the disk is too full for even one more name.
+        { [ -d "$stage/new" ] && ln -f "$HERE$1" "$new" && mv -f "$new" "$real"; } || mv -f "$HERE$1" "$real" ||
+            BROKEN="$BROKEN $1"
     # Without either it was never changed, or came back before.
     elif [ "$(cksum <"$HERE$1")" = "$2" ] && [ "$(cksum <"$real")" != "$2" ]; then
         begin_restoring
-        { [ -d "$stage/new" ] || mkdir -p "$stage/new"; } && cp -p "$HERE$1" "$new" && sync && mv -f "$new" "$real" ||
-            BROKEN="$BROKEN $1"
+        { [ -d "$stage/new" ] || mkdir -p "$stage/new"; } &&
+            cp -p "$HERE$1" "$new" && sync && mv -f "$new" "$real" || BROKEN="$BROKEN $1"
     fi
 }
 
@@ -70,6 +77,8 @@ unlive() {
 undrain() {
     [ -f "$HERE/step-drain" ] && [ ! -f "$HERE/step-undrained" ] || return 0
     first "$HERE/step-drain"
+    # Cut off before it was written, and so before the demotion.
+    [ -n "$FIRST" ] || return 0
     amount=${FIRST%% *} before=${FIRST#* }
     now=$(plan_demotion 2>/dev/null)
     case ${now#-} in '' | *[!0-9]*) now='' ;; esac
@@ -87,10 +96,11 @@ finish() {
         # The copies stay, and so does everything that tells what went wrong.
         settle "broken$BROKEN: $1"
         say broken "$BROKEN: $1"
-        exit 1
+        leave 1
     fi
     settle "undone $1"
     say undone "$1"
+    report
 }
 
 count_begun() {
@@ -157,7 +167,7 @@ wait_for_end() {
         [ "$left" -ge 5 ] || step=$left
         sleep "$step"
         left=$((left - step))
-        [ -d "$HERE" ] && [ ! -f "$HERE/outcome" ] || exit 0
+        [ -d "$HERE" ] && [ ! -f "$HERE/outcome" ] || leave 0
     done
 }
 
@@ -181,7 +191,7 @@ resume() {
     at_work || :
     settle "$OUTCOME"
     say late "$OUTCOME"
-    exit 1
+    leave 1
 }
 
 undo() {
@@ -197,7 +207,7 @@ undo() {
             let_it_stop
             take_back "${2-}" ;;
         failed)
-            decide undo || [ -f "$HERE/token" ] || { say overdue "its time was over when it failed: ${2-}"; exit 1; }
+            decide undo || [ -f "$HERE/token" ] || { say overdue "its time was over when it failed: ${2-}"; leave 1; }
             { echo "$$" >"$HERE/undoer"; } 2>/dev/null
             take_back "${2-}" ;;
         boot)
