@@ -153,6 +153,10 @@ def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, Host
 
 
 def _import_planning() -> None:
+    # First what every host waits for by now; the threads that speak to them share one interpreter with this one.
+    from bsdcarp.ssh.lean import import_paramiko
+
+    import_paramiko()
     import bsdcarp.fleet.course
     import bsdcarp.platforms.templates
     import bsdcarp.report.plans

@@ -85,11 +85,14 @@ class Fleet:
 
     def close(self) -> None:
         """End every session."""
+        sessions = [line.session for line in self._lines.values() if line.session]
         for line in self._lines.values():
-            session, line.session = line.session, None
-            if session:
+            line.session = None
+        # All of them at first, and only then is waited for each.
+        for end in (Session.hang_up, Session.close):
+            for session in sessions:
                 with contextlib.suppress(Exception):
-                    session.close()
+                    end(session)
 
     def stop(self) -> None:
         """Begin nothing new; what runs on a host is left to finish."""

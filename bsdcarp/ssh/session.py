@@ -66,6 +66,10 @@ class Session:
         self._shell = exchange.shell
         return result
 
+    def hang_up(self) -> None:
+        """Tell the connection to end, without waiting for it; ``close`` has to follow."""
+        self._transport.hang_up()
+
     def close(self) -> None:
         """End the connection and everything it needed.  May be called again."""
         self._close()

@@ -111,21 +111,24 @@ class Transport(paramiko.Transport):
 
         self.packetizer.set_keepalive(interval, ask)
 
+    def hang_up(self) -> None:
+        """Begin to close: whoever reads from the connection finds its end."""
+        if isinstance(self.sock, socket.socket):
+            # Closing alone does not wake a thread that waits for this socket.
+            with contextlib.suppress(OSError):
+                self.sock.shutdown(socket.SHUT_RDWR)
+
     def shut(self) -> None:
         """Close, and wait until nothing of the connection runs any more: no reader, no timer.
 
         paramiko's handshake timer is a thread that the interpreter waits for at exit, 15 s after a refused key.
         May be called from any thread, any number of times.
         """
-        sock = self.sock
-        if isinstance(sock, socket.socket):
-            # Closing alone does not wake a thread that waits for this socket.
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self.close()
         with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
-            sock.close()
+            self.sock.close()
         if self.is_alive() and threading.current_thread() is not self:
             self.join(_JOIN_SECONDS)
         self.packetizer.complete_handshake()
