@@ -15,12 +15,14 @@ from bsdcarp.lab.client import SLOTS
 from bsdcarp.lab.host import Host
 from bsdcarp.lab.reply import Reply
 
-__all__ = ["CommandServer", "shell_fragment", "short_fragment"]
+__all__ = ["CommandServer", "plain_answer", "shell_fragment", "short_fragment"]
 
 _IDLE_MS = 1000
 _SHORT = 400
 """Bytes of an answer that goes through the FIFO; a longer one is quicker read from a file."""
 _MANY = 65536
+_AT_ONCE = 32768
+"""Bytes of an answer that surely fit into an empty FIFO with its first line."""
 _LINE = re.compile(rb"[ -~\n\t]*")
 
 
@@ -47,6 +49,17 @@ def short_fragment(reply: Reply) -> str | None:
     out = f"printf {_format(reply.stdout)};" if reply.stdout else ""
     err = f"printf {_format(reply.stderr)} >&2;" if reply.stderr else ""
     return f"{out}{err}exit {reply.status}"
+
+
+def plain_answer(reply: Reply) -> bytes | None:
+    """Write a reply for a client that is no shell: its status and how long both outputs are, and the outputs.
+
+    None if it starts programs, or is more than a FIFO takes at once.
+    """
+    size = len(reply.stdout) + len(reply.stderr)
+    if reply.script or size > _AT_ONCE:
+        return None
+    return b"%d %d %d\n%b%b" % (reply.status, len(reply.stdout), len(reply.stderr), reply.stdout, reply.stderr)
 
 
 def _format(data: bytes) -> str:
@@ -155,7 +168,9 @@ class _Station:
             fields = _content(f"{self._place}/q.{slot}").split(b"\0")[:-1]
         except OSError:
             return
-        name, cwd, user, *args = (field.decode("utf-8", "surrogateescape") for field in fields)
+        # A client that is no shell says so by a first field that is empty (tests/realhosts/client.c).
+        plain = fields[:1] == [b""]
+        name, cwd, user, *args = (field.decode("utf-8", "surrogateescape") for field in fields[plain:])
         inside = cwd.removeprefix(str(self._machine.root)) or "/"
         try:
             reply = self._machine.command([name, *args], inside, user=user)
@@ -166,20 +181,26 @@ class _Station:
             # A program that failed now would have its script go on to what it does about failures.
             self._answered[slot] = ""
             return
-        line, file = short_fragment(reply), ""
-        if line is None:
-            self._count += 1
-            file = f"a.{self._count}"
-            (self._directory / file).write_bytes(shell_fragment(reply).encode("utf-8", "surrogateescape"))
-            line = f'. "$d/{file}"'
-        self._tell(slot, line)
+        answer, file = self._worded(reply, plain=plain)
+        self._tell(slot, answer)
         self._answered[slot] = file
 
-    def _tell(self, slot: str, line: str) -> None:
+    def _worded(self, reply: Reply, *, plain: bool) -> tuple[bytes, str]:
+        """Return what to answer, and the file that holds the rest of it, if any."""
+        if plain and (answer := plain_answer(reply)) is not None:
+            return answer, ""
+        if not plain and (line := short_fragment(reply)) is not None:
+            return f"{line}\n".encode("ascii"), ""
+        self._count += 1
+        file = f"a.{self._count}"
+        (self._directory / file).write_bytes(shell_fragment(reply).encode("utf-8", "surrogateescape"))
+        return f'. "$d/{file}"\n'.encode("ascii"), file
+
+    def _tell(self, slot: str, answer: bytes) -> None:
         with contextlib.suppress(OSError):  # the client is gone
-            answer = os.open(f"{self._place}/r.{slot}", os.O_WRONLY | os.O_NONBLOCK)
-            os.write(answer, f"{line}\n".encode("ascii"))
-            os.close(answer)
+            fifo = os.open(f"{self._place}/r.{slot}", os.O_WRONLY | os.O_NONBLOCK)
+            os.write(fifo, answer)
+            os.close(fifo)
 
     def reclaim(self) -> None:
         """Free the slots whose clients have ended: nobody reads their FIFO any more."""
@@ -195,7 +216,7 @@ class _Station:
     def close(self) -> None:
         (self._directory / "request").unlink(missing_ok=True)
         for path in self._directory.glob("q.*"):
-            self._tell(path.name.removeprefix("q."), "exit 255")
+            self._tell(path.name.removeprefix("q."), b"exit 255\n")
         os.close(self.request)
         for path in self._directory.iterdir():
             path.unlink(missing_ok=True)

@@ -6,8 +6,12 @@ system lacks (bash, python, sudo, sftp-server) is not there, so a script that ne
 
 from __future__ import annotations
 
+import atexit
+import os
 import shutil
+import subprocess
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 
 __all__ = ["COMMANDS", "build_root", "missing"]
@@ -69,6 +73,7 @@ def build_root(root: Path, shell: str, client_keys: Iterable[str], sshd_config: 
     for name in ("lib", "lib32", "lib64"):
         _link(root / name, f".host/usr/{name}")
     _link(root / "usr/lib", "../.host/usr/lib")
+    _compiled_client(root)
     simulated = {path.name for path in (root / ".lab/bin").iterdir()}
     for directory, names in COMMANDS.items():
         for name in names.split():
@@ -101,6 +106,32 @@ def build_root(root: Path, shell: str, client_keys: Iterable[str], sshd_config: 
     authorized = root / "root/.ssh/authorized_keys"
     authorized.write_text("".join(f"{line}\n" for line in client_keys))
     authorized.chmod(0o600)
+
+
+@cache
+def _client() -> Path | None:
+    """Compile ``client.c`` once; None without a C compiler or a static C library."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    built = Path(os.environ.get("TMPDIR", "/tmp")) / f"bsdcarp-client-{os.getuid()}-{os.getpid()}"
+    source = Path(__file__).with_name("client.c")
+    done = subprocess.run(
+        [compiler, "-static", "-O2", "-o", built, source], check=False, capture_output=True, timeout=60
+    )
+    atexit.register(built.unlink, missing_ok=True)
+    return built if done.returncode == 0 else None
+
+
+def _compiled_client(root: Path) -> None:
+    """Put the compiled client in the place of the shell script, where it can be had."""
+    if (client := _client()) is None:
+        return
+    shutil.copy(client, root / ".lab/client")
+    script = root / ".lab/bin/.client"
+    directory = next(line for line in script.read_text().splitlines() if line.startswith("d=")).partition(":-")[2]
+    script.write_text(f"#!/.lab/client {directory.removesuffix('}')}\n")
+    script.chmod(0o755)
 
 
 def _link(path: Path, target: str) -> None:
