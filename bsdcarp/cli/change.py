@@ -10,7 +10,7 @@ import typer
 from bsdcarp.cli.options import AcceptNew, Groups, Hosts, InventoryFile, Json, Parallel, SshConfig, Verbose, Yes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from bsdcarp.cli.begin import Beginning
     from bsdcarp.fleet.application import Applied
@@ -107,10 +107,10 @@ def apply(
         plans = _look_and_plan(fleet, start, to)
         if dry_run:
             raise typer.Exit(_show_only(plans, to, verb="apply"))
-        from bsdcarp.report.plans import show_plans
-
-        if not quiet:
-            show_plans(to.human, plans.values())
+        show = _nothing if quiet else _shower(plans, to)
+        if to.watched:
+            show()
+            show = _nothing
         if not _consent(plans, to, yes=yes):
             raise typer.Exit(1)
         _foretell(start, plans, to)
@@ -122,7 +122,8 @@ def apply(
             max_failures=max_failures,
             steal=steal_lock,
         )
-        result = _apply(fleet, start, plans, to, policy)
+        # Where nobody sits at a terminal, hosts are at work while it is written what will change.
+        result = _apply(fleet, start, plans, to, policy, meanwhile=show)
     _report(plans, result, to)
     from bsdcarp.fleet.results import exit_status
 
@@ -187,6 +188,16 @@ def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
     return status
 
 
+def _nothing() -> None:
+    pass
+
+
+def _shower(plans: Mapping[str, HostPlan], to: Screen) -> Callable[[], None]:
+    from bsdcarp.report.plans import show_plans
+
+    return lambda: show_plans(to.human, plans.values())
+
+
 def _show_foreign(plans: Mapping[str, HostPlan], to: Screen) -> None:
     """Name what bsdcarp never put there, and leaves alone."""
     from bsdcarp.judge import verify_host
@@ -224,14 +235,22 @@ def _foretell(start: Beginning, plans: Mapping[str, HostPlan], to: Screen) -> No
         )
 
 
-def _apply(fleet: Fleet, start: Beginning, plans: Mapping[str, HostPlan], to: Screen, policy: Policy) -> Applied:
+def _apply(
+    fleet: Fleet,
+    start: Beginning,
+    plans: Mapping[str, HostPlan],
+    to: Screen,
+    policy: Policy,
+    *,
+    meanwhile: Callable[[], None],
+) -> Applied:
     from bsdcarp.fleet.application import apply_plans
     from bsdcarp.report.progress import progress
 
     changing = sum(1 for entry in plans.values() if entry.plan)
     with progress(to, "applying", changing) as listener:
         fleet.tell = listener
-        return apply_plans(fleet, plans, start.secrets, policy)
+        return apply_plans(fleet, plans, start.secrets, policy, meanwhile=meanwhile)
 
 
 def _report(plans: Mapping[str, HostPlan], result: Applied, to: Screen) -> None:

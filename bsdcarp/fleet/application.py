@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 
 from bsdcarp.dataclass import dataclass
@@ -33,13 +33,19 @@ class Applied:
 
 
 def apply_plans(
-    fleet: Fleet, plans: Mapping[str, HostPlan], secrets: Mapping[str, Secret], policy: Policy | None = None
+    fleet: Fleet,
+    plans: Mapping[str, HostPlan],
+    secrets: Mapping[str, Secret],
+    policy: Policy | None = None,
+    *,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Applied:
     """Put every plan into force, verify, and confirm.
 
     A unit is the hosts that share groups.  One that fails is taken back as a whole; units that have not begun are
     begun no more once ``policy.max_failures`` is passed, or when the canary did not end well.  An interrupt lets
-    running units end: as planned if all of their hosts are changed, taken back otherwise.
+    running units end: as planned if all of their hosts are changed, taken back otherwise.  ``meanwhile`` is called once
+    while hosts are at work; what it raises is raised here, when all that has begun has ended.
     """
     policy = policy or Policy()
     beside = {} if policy.back else _beside(fleet, plans, secrets)
@@ -69,7 +75,7 @@ def apply_plans(
         # Not here, where the units that need it would wait for it.
         threading.Thread(target=_import_judging).start()
         fleet.each(one_unit, canary)
-        fleet.each(one_unit, [unit for unit in every if unit not in canary])
+        fleet.each(one_unit, [unit for unit in every if unit not in canary], meanwhile=meanwhile)
     rows = {name: row for run in runs for name, row in run.rows.items()}
     findings = tuple(dict.fromkeys(finding for run in runs for finding in run.judgement.findings))
     return Applied(

@@ -49,6 +49,11 @@ class Screen:
         return _console(stderr=True)
 
     @property
+    def watched(self) -> bool:
+        """Whether somebody sits at a terminal, for progress or for results."""
+        return sys.stdout.isatty() or sys.stderr.isatty()
+
+    @property
     def human(self) -> Console:
         """Where text for people goes: standard error when standard output carries JSON."""
         return self.err if self.json else self.out

@@ -20,6 +20,7 @@ from bsdcarp.snapshot.facts import (
 )
 from bsdcarp.snapshot.ifconfig import parse_ifconfig
 from bsdcarp.snapshot.linux import LinuxSections, read_linux
+from bsdcarp.snapshot.script import salt
 
 __all__ = ["parse"]
 
@@ -54,7 +55,7 @@ def parse(answer: bytes, token: str, *, host: str) -> Snapshot:
     found = _Sections()
     for head, body in _cut(answer, token):
         _sort_in(found, head, body)
-    found.files = _files(found, host)
+    found.files = _files(found, token, host)
     if "begin" not in found.body or "end" not in found.body:
         # Only what came before the first section: files and keys, which hold passwords, come later.
         noise = answer.split(f"\n{token} ".encode(), 1)[0][-200:]
@@ -92,18 +93,21 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _files(found: _Sections, host: str) -> dict[str, FileState]:
-    """Cut the files apart, which came in one piece with their sizes before it."""
+def _files(found: _Sections, token: str, host: str) -> dict[str, FileState]:
+    """Cut the files apart, which head(1) put behind each other, with a line that names it before each."""
     listed = [line.partition(" ") for line in found.body.get("files", "").splitlines()]
-    sizes = [_int(line.split()[0], -1) for line in found.body.get("sizes", "").splitlines() if line.split()]
-    if sum(sizes[: len(listed)]) != len(found.contents):
-        raise RemoteError("a file changed while it was read", place=host, remedy="try again")
-    files: dict[str, FileState] = {}
-    start = 0
-    for (mode, _, path), size in zip(listed, sizes, strict=False):
-        files[path] = FileState(_text(found.contents[start : start + size]), writable=mode == "rw")
-        start += size
-    return files
+    if not listed:
+        return {}
+    names = [f"{salt(token)}{path} <==\n".encode("utf-8", "surrogateescape") for _, _, path in listed]
+    starts = [found.contents.find(name) for name in names]
+    last = found.contents.rfind(b"\n==> /dev/null <==\n")
+    if -1 in starts or last < max(starts):
+        raise RemoteError("a file went away while it was read", place=host, remedy="try again")
+    ends = [*(found.contents.rfind(b"\n==> ", 0, start) for start in starts[1:]), last]
+    return {
+        path: FileState(_text(found.contents[start + len(name) : end]), writable=mode == "rw")
+        for (mode, _, path), name, start, end in zip(listed, names, starts, ends, strict=True)
+    }
 
 
 def _sort_in(found: _Sections, head: list[str], raw: bytes) -> None:

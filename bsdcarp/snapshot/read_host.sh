@@ -1,8 +1,9 @@
 # Reads one host and changes nothing on it: no temporary file, no module load, no write.
 #
 # Sent on standard input to /bin/sh -s.  Everything runs inside read_host with /dev/null as its input, so that no
-# command can eat the rest of the script, and a script that arrives cut off does nothing at all.  The caller puts two
-# assignments and waits.sh before it: T, a random marker that starts every section, and FILES, more files to read.
+# command can eat the rest of the script, and a script that arrives cut off does nothing at all.  The caller puts three
+# assignments and waits.sh before it: T, a random marker that starts every section, SALT, as random a way to say "/", and
+# FILES, more files to read.
 #
 # R is the root that all paths are relative to (empty on a live host; a mounted boot environment, a jail or a lab
 # otherwise).  ifconfig is never asked for carpN by name: that alone would load if_carp.ko (recorded on FreeBSD 9.3).
@@ -35,11 +36,11 @@ EOF
     OUT=''
 }
 
-# Files are only listed at first; one wc and one cat then read all of them, for processes are what costs time here.
+# Files are only listed at first; one head(1) then reads all of them, for processes are what costs time here.
 read_file() {
     [ -f "$R$1" ] || return 0
     if [ -w "$R$1" ]; then found "rw $1"; else found "ro $1"; fi
-    LISTED=$LISTED$R$1$NL
+    LISTED=$LISTED$R$SALT$1$NL
 }
 
 # shellcheck disable=SC2086  # a list of paths is meant to split, at newlines only
@@ -48,11 +49,10 @@ read_listed() {
     IFS=$NL
     set -- $LISTED
     unset IFS
-    section sizes
-    found "$(wc -c "$@")"
     section contents
     tell
-    cat "$@"
+    # With more than one file every one gets a line with its name; what is in SALT, no file can know.
+    head -c 99999999 "$@" /dev/null
 }
 
 writable() {

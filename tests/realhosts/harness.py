@@ -202,8 +202,12 @@ class RealCluster:
         releases: Mapping[str, str] | None = None,
         noise: Collection[str] = (),
         keys: Path | None = None,
+        small: bool = False,
     ) -> RealCluster:
-        """Build and boot the hosts and return when every sshd answers; the arguments are those of ``Lab.start``."""
+        """Build and boot the hosts and return when every sshd answers; the arguments are those of ``Lab.start``.
+
+        ``small``: commands that cost no more than FreeBSD's (``roots.SMALL``).
+        """
         plans = plan_machines(inventory, hosts=hosts, releases=releases, noise=noise)
         directory = directory.resolve()
         directory.mkdir(parents=True, exist_ok=True)
@@ -219,7 +223,7 @@ class RealCluster:
             commands = CommandServer(machines)
             commands.start()
             undo.callback(commands.stop)
-            real = _real_hosts(plans, machines, clients, proofs, wires)
+            real = _real_hosts(plans, machines, clients, proofs, wires, small=small)
             for host in real.values():
                 undo.callback(host.stop)
             with ThreadPoolExecutor(max_workers=8) as pool:
@@ -264,6 +268,8 @@ def _real_hosts(
     clients: Collection[KeyPair],
     proofs: Mapping[str, HostKeys],
     wires: Wires,
+    *,
+    small: bool,
 ) -> dict[str, RealHost]:
     real: dict[str, RealHost] = {}
     for plan, machine, address, namespace in zip(plans, machines, wires.addresses, wires.namespaces, strict=True):
@@ -275,6 +281,7 @@ def _real_hosts(
             [pair.public for pair in clients],
             _sshd_config(offer, pairs),
             [pair.path for pair in pairs],
+            small=small,
         )
         real[plan.name] = RealHost(machine, address, namespace)
     return real

@@ -28,6 +28,10 @@ COMMANDS: Mapping[str, str] = {
     "usr/sbin": "arp chown config daemon pw service sysrc tcpdump",
 }
 
+SMALL = frozenset("cat chmod cp head ln mkdir mv rm wc".split())
+"""Commands that busybox has, too.  GNU's load the libraries of SELinux and of ACLs at every start, which costs as much
+again as the rest of the process; FreeBSD's need nothing but libc (usr.bin and bin of its source tree)."""
+
 _BEHIND_THE_SCENES = ("setsid", "md5sum", "sha256sum")
 """Not FreeBSD's, but some simulated commands are made of them."""
 
@@ -58,11 +62,21 @@ def _find(name: str) -> str | None:
     return found and str(Path(found).resolve())
 
 
-def build_root(root: Path, shell: str, client_keys: Iterable[str], sshd_config: str, host_keys: Iterable[Path]) -> None:
+def build_root(
+    root: Path,
+    shell: str,
+    client_keys: Iterable[str],
+    sshd_config: str,
+    host_keys: Iterable[Path],
+    *,
+    small: bool = False,
+) -> None:
     """Make ``root`` a directory to chroot into; files that are there already (rc.conf and the like) stay.
 
-    ``shell`` is root's login shell, ``client_keys`` are lines for authorized_keys.
+    ``shell`` is root's login shell, ``client_keys`` are lines for authorized_keys.  With ``small`` the commands of
+    ``SMALL`` are busybox's, for measurements; their options and messages are not always those of bigger ones.
     """
+    busybox = _find("busybox") if small else None
     for name in _DIRECTORIES.split():
         (root / name).mkdir(parents=True, exist_ok=True)
     for name in ("tmp", "var/tmp"):
@@ -78,7 +92,7 @@ def build_root(root: Path, shell: str, client_keys: Iterable[str], sshd_config: 
     for directory, names in COMMANDS.items():
         for name in names.split():
             if name not in simulated and (program := _find(name)) is not None:
-                _link(root / directory / name, f"/.host{program}")
+                _link(root / directory / name, f"/.host{busybox if busybox and name in SMALL else program}")
     for name in _BEHIND_THE_SCENES:
         _link(root / "usr/bin" / name, f"/.host{_find(name)}")
     # These two fall back on the real one in /usr/bin, so the simulated one has to be found in /bin before it.

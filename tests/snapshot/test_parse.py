@@ -10,8 +10,10 @@ import pytest
 
 from bsdcarp.errors import HostRefused, RemoteError
 from bsdcarp.snapshot import parse, read_script
+from bsdcarp.snapshot.script import salt
 
 TOKEN = "0123456789abcdef"
+SALT = salt(TOKEN)
 
 
 def section(head: str, body: str = "") -> str:
@@ -40,8 +42,11 @@ def test_freebsd_facts() -> None:
             ),
             section("kldstat", "Id Refs Address Size Name\n 1 3 0xf 1 kernel\n 2 1 0xf 5e70 carp.ko\n"),
             section("files", "rw /etc/rc.conf\nro /boot/loader.conf\n"),
-            section("sizes", "      25 /etc/rc.conf\n       0 /boot/loader.conf\n      25 total\n"),
-            section("contents", "a=1\nno newline at the end"),
+            section(
+                "contents",
+                f"==> /mnt{SALT}/etc/rc.conf <==\na=1\n==> /etc/rc.conf <==\nno newline at the end\n"
+                f"==> /mnt{SALT}/boot/loader.conf <==\n\n==> /dev/null <==\n",
+            ),
             section("kernel kernel carp"),
             section("kernel kernel.old none"),
             section("kernel kernel.new none static"),
@@ -62,7 +67,8 @@ def test_freebsd_facts() -> None:
     assert (snapshot.hostname, snapshot.machine, snapshot.ident) == ("fw1", "amd64", "GENERIC")
     assert snapshot.carp == "module"
     assert snapshot.sysctls == {"preempt": 1, "demotion": -10}
-    assert snapshot.text("/etc/rc.conf") == "a=1\nno newline at the end"
+    assert snapshot.text("/etc/rc.conf") == "a=1\n==> /etc/rc.conf <==\nno newline at the end"
+    assert snapshot.text("/boot/loader.conf") == ""
     assert not snapshot.files["/boot/loader.conf"].writable
     assert snapshot.text("/etc/absent") == ""
     assert snapshot.rc == {"ifconfig_em0": "inet 10.0.0.1/24\nsecond line"}
@@ -77,9 +83,13 @@ def test_freebsd_facts() -> None:
     assert snapshot.sources
 
 
-def test_a_file_that_changes_while_it_is_read_is_noticed() -> None:
-    listed = section("files", "rw /etc/rc.conf\n") + section("sizes", "3 /etc/rc.conf\n") + section("contents", "ab")
-    with pytest.raises(RemoteError, match="changed while"):
+@pytest.mark.parametrize(
+    "contents",
+    ["==> /dev/null <==\n", f"==> {SALT}/etc/rc.conf <==\nab", "==> /etc/rc.conf <==\nab\n==> /dev/null <==\n", ""],
+)
+def test_a_file_that_goes_away_while_it_is_read_is_noticed(contents: str) -> None:
+    listed = section("files", "rw /etc/rc.conf\n") + section("contents", contents)
+    with pytest.raises(RemoteError, match="went away while"):
         parse(answer("FreeBSD a 14.2 amd64", listed), TOKEN, host="a")
 
 
