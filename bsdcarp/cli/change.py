@@ -104,7 +104,7 @@ def apply(
     start = begin(inventory, to=to, hosts=host, groups=group)
     options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
     with Fleet(start.inventory, options) as fleet:
-        plans = _look_and_plan(fleet, start, to)
+        plans = _look_and_plan(fleet, start, to, show=dry_run or to.watched)
         if dry_run:
             raise typer.Exit(_show_only(plans, to, verb="apply"))
         show = _nothing if quiet else _shower(plans, to)
@@ -130,8 +130,11 @@ def apply(
     raise typer.Exit(exit_status(result.rows))
 
 
-def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, HostPlan]:
-    """Read and plan host by host: while one answers, another is planned, and the rest of bsdcarp is imported."""
+def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen, *, show: bool = True) -> dict[str, HostPlan]:
+    """Read and plan host by host: while one answers, another is planned, and what comes next is imported.
+
+    That is not what shows plans where nobody waits for it (``show``).
+    """
     import threading
 
     from bsdcarp.report.progress import progress
@@ -149,20 +152,21 @@ def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, Host
 
     with progress(to, "reading", len(start.hosts)) as listener:
         fleet.tell = listener
-        fleet.each(one, start.hosts, meanwhile=_import_planning)
+        fleet.each(one, start.hosts, meanwhile=lambda: _import_planning(show=show))
     return {name: plans[name] for name in start.hosts}
 
 
-def _import_planning() -> None:
+def _import_planning(*, show: bool) -> None:
     # First what every host waits for by now; the threads that speak to them share one interpreter with this one.
     from bsdcarp.ssh.lean import import_paramiko
 
     import_paramiko()
     import bsdcarp.fleet.course
     import bsdcarp.platforms.templates
-    import bsdcarp.report.plans
 
     bsdcarp.platforms.templates.environment()
+    if show:
+        import bsdcarp.report.plans
     del bsdcarp
 
 
@@ -193,9 +197,12 @@ def _nothing() -> None:
 
 
 def _shower(plans: Mapping[str, HostPlan], to: Screen) -> Callable[[], None]:
-    from bsdcarp.report.plans import show_plans
+    def show() -> None:
+        from bsdcarp.report.plans import show_plans
 
-    return lambda: show_plans(to.human, plans.values())
+        show_plans(to.human, plans.values())
+
+    return show
 
 
 def _show_foreign(plans: Mapping[str, HostPlan], to: Screen) -> None:
