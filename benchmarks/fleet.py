@@ -12,10 +12,10 @@ side by side in one run:
 
 Every figure is a whole process, started anew, Python's own start included.  Needs root on Linux.
 
-Twenty hosts have twenty disks, and FreeBSD's cp(1) loads nothing but libc.  Twenty roots on this machine would share one
-disk, whose journal then is most of what is measured, and GNU's cp loads the libraries of SELinux and of ACLs.  So the
-roots lie in memory (``--on DIRECTORY`` for elsewhere), and the plain commands are busybox's (``--gnu`` for GNU's); floor
-and bsdcarp run on the same hosts either way.
+Twenty hosts have twenty disks, and FreeBSD's cp(1) loads nothing but libc.  Twenty roots on this machine would share
+one disk, whose journal then is most of what is measured, and GNU's cp loads the libraries of SELinux and of ACLs.  So
+the roots lie in memory (``--on DIRECTORY`` for elsewhere), and the plain commands are busybox's (``--gnu`` for GNU's);
+floor and bsdcarp run on the same hosts either way.
 
     python benchmarks/fleet.py [--hosts 20] [--rounds 5] [--on DIRECTORY] [--gnu]
 """
@@ -143,7 +143,7 @@ def main() -> None:
     from bsdcarp.inventory import load, require
 
     shape = pairs(["14.2"] * options.hosts, PASSWORD)
-    memory = Path("/dev/shm")  # noqa: S108  # a directory of our own is made there
+    memory = Path("/dev/shm")
     on = options.on or (memory if memory.is_dir() else None)
     with tempfile.TemporaryDirectory(prefix="bsdcarp-bench-", dir=on) as scratch:
         path = Path(scratch) / "inventory.yml"
