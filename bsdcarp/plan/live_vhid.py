@@ -13,6 +13,7 @@ from bsdcarp.model import Secret
 from bsdcarp.plan.change import LiveChange
 from bsdcarp.plan.command import Command, command
 from bsdcarp.platforms.desired import Desired, DesiredVhid
+from bsdcarp.platforms.freebsd_vhid import IPV6_ONLY, ipv6_variable
 from bsdcarp.snapshot import InterfaceAddress, NetworkInterface, Snapshot, VhidState
 from bsdcarp.textfiles.alias import parse_alias, variable_name
 
@@ -29,6 +30,7 @@ def changes(desired: Desired, snapshot: Snapshot) -> list[LiveChange]:
     for interface in interfaces:
         found += _removals(desired, interface, snapshot)
         found += _leftovers(desired, interface, snapshot)
+        found += _inet6_ends(desired, interface, snapshot)
     for interface in interfaces:
         here = desired.on(interface.name)
         if interface.inet6_disabled and any(a.family == "inet6" for vhid in here for a in vhid.addresses):
@@ -76,6 +78,38 @@ def _removals(desired: Desired, interface: NetworkInterface, snapshot: Snapshot)
             back,
             restarts=(address.vhid,),
         )
+
+
+def _inet6_ends(desired: Desired, interface: NetworkInterface, snapshot: Snapshot) -> Iterator[LiveChange]:
+    """Disable IPv6 again where only a line of bsdcarp's enabled it, and that line goes: as at the next boot.
+
+    The link-local address came with it, and would stay (recorded on FreeBSD 10.4 and 12.1).
+    """
+    variable = ipv6_variable(interface.name)
+    ours = any(name == variable for _, name in desired.previous.lines) and snapshot.rc.get(variable) == IPV6_ONLY
+    needed = any(a.family == "inet6" for vhid in desired.on(interface.name) for a in vhid.addresses)
+    if not ours or needed or interface.inet6_disabled:
+        return
+    leaving = _leaving(desired, interface)
+    rest = [a for a in interface.addresses if a.interface.version == 6 and a not in leaving]
+    if any(a.vhid or not a.interface.ip.is_link_local for a in rest):
+        return  # somebody else uses it by now
+    for address in rest:
+        where = f"{address.text}%{interface.name}"
+        yield LiveChange(
+            f"{where} goes with IPv6",
+            command(f"ifconfig {interface.name} inet6 {where} -alias"),
+            (
+                command(
+                    f"ifconfig {interface.name} inet6 {where} prefixlen {address.interface.network.prefixlen} alias"
+                ),
+            ),
+        )
+    yield LiveChange(
+        f"no IPv6 on {interface.name}",
+        command(f"ifconfig {interface.name} inet6 ifdisabled"),
+        (command(f"ifconfig {interface.name} inet6 -ifdisabled auto_linklocal"),),
+    )
 
 
 def _leftovers(desired: Desired, interface: NetworkInterface, snapshot: Snapshot) -> Iterator[LiveChange]:

@@ -17,7 +17,7 @@ from bsdcarp.textfiles.alias import parse_alias, variable_name
 from bsdcarp.textfiles.aliases import numbered, place, used_numbers
 from bsdcarp.textfiles.rcconf import RcConf
 
-__all__ = ["IPV6_ONLY", "merge"]
+__all__ = ["IPV6_ONLY", "ipv6_variable", "merge"]
 
 IPV6_ONLY = "inet6 auto_linklocal"
 """What bsdcarp writes into ifconfig_IF_ipv6 where an interface has no IPv6 address of its own."""
@@ -41,7 +41,7 @@ def merge(
     fragment = RcConf.parse(render("freebsd/rc.conf.vhid.j2", interfaces=interfaces, needs_ipv6=needs_ipv6))
     plain: list[str] = []
     for name in [*interfaces, *sorted({o.interface for o in previous.vhids} - set(interfaces))]:
-        variable = _ipv6_variable(name)
+        variable = ipv6_variable(name)
         value = fragment.get(variable)
         if value is not None:
             plain.append(variable)
@@ -52,13 +52,14 @@ def merge(
     return rc, tuple(plain)
 
 
-def _ipv6_variable(interface: str) -> str:
+def ipv6_variable(interface: str) -> str:
+    """Return the name under which rc.conf enables IPv6 on ``interface``."""
     return f"ifconfig_{variable_name(interface)}_ipv6"
 
 
 def _ipv6_is_ours(interface: str, rc: RcFiles, previous: Record) -> bool:
     """A line of ours that says something else by now has become the operator's."""
-    variable = _ipv6_variable(interface)
+    variable = ipv6_variable(interface)
     return variable in previous.names(rc.home(variable)) and rc.get(variable) == IPV6_ONLY
 
 
@@ -66,7 +67,7 @@ def _ipv6_configured(interface: str, rc: RcFiles, previous: Record) -> bool:
     """Without ifconfig_IF_ipv6 or ipv6_prefix_IF, rc ignores every inet6 alias of the interface (network.subr)."""
     if _ipv6_is_ours(interface, rc, previous):
         return False  # still needed, still owned
-    return bool(rc.value(_ipv6_variable(interface)) or rc.value(f"ipv6_prefix_{variable_name(interface)}"))
+    return bool(rc.value(ipv6_variable(interface)) or rc.value(f"ipv6_prefix_{variable_name(interface)}"))
 
 
 @dataclass(frozen=True, slots=True)

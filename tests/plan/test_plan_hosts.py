@@ -102,11 +102,24 @@ def test_disabled_ipv6_is_enabled_once_and_comes_up_like_that(tmp_path: Path, re
     groups = {"web": group(1, "2001:db8::10/64"), "x": group(2, "2001:db8::20/64")}
     with SimulatedHost(tmp_path, release, loader_conf='carp_load="YES"\n') as host:
         rc = host.read("/etc/rc.conf")
+        before = host.snapshot().interfaces["em0"]
         change = host.apply(inventory_of(release, groups))
         assert sum("-ifdisabled" in line for line in commands(change)) == 1
         stable(host, groups)
         host.apply(inventory_of(release, {}))
         assert host.read("/etc/rc.conf") == rc
+        assert host.snapshot().interfaces["em0"] == before
+
+
+def test_ipv6_that_others_use_by_now_stays_enabled(tmp_path: Path) -> None:
+    groups = {"web": group(1, "2001:db8::10/64")}
+    with SimulatedHost(tmp_path, "12.1", loader_conf='carp_load="YES"\n') as host:
+        host.apply(inventory_of("12.1", groups))
+        host.sh("ifconfig em0 inet6 2001:db8:9::1/64 alias")
+        host.apply(inventory_of("12.1", {}))
+        there = host.snapshot().interfaces["em0"]
+        assert not there.inet6_disabled
+        assert "2001:db8:9::1" in {a.text for a in there.addresses}
 
 
 def test_ipv6_joins_a_carp_interface_that_rc_disabled_it_on(tmp_path: Path) -> None:
