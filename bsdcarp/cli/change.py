@@ -104,14 +104,15 @@ def apply(
     start = begin(inventory, to=to, hosts=host, groups=group)
     options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
     with Fleet(start.inventory, options) as fleet:
-        plans = _look_and_plan(fleet, start, to, show=dry_run or to.watched)
+        asks = not (yes or to.json) and _at_a_terminal()
+        first = dry_run or canary or asks or to.watched
+        plans = _look_and_plan(fleet, start, to, show=first)
         if dry_run:
             raise typer.Exit(_show_only(plans, to, verb="apply"))
-        show = _nothing if quiet else _shower(plans, to)
-        if to.watched:
-            show()
-            show = _nothing
-        if not _consent(plans, to, yes=yes):
+        shown = _Shown(plans, to)
+        if first and not quiet:
+            shown.now()
+        if asks and not _consent(plans, to):
             raise typer.Exit(1)
         _foretell(start, plans, to)
         policy = Policy(
@@ -123,8 +124,9 @@ def apply(
             steal=steal_lock,
         )
         # Where nobody sits at a terminal, hosts are at work while it is written what will change.
-        result = _apply(fleet, start, plans, to, policy, meanwhile=show)
+        result = _apply(fleet, start, plans, to, policy, meanwhile=None if first or quiet else shown.aside)
     _report(plans, result, to)
+    shown.done()
     from bsdcarp.fleet.results import exit_status
 
     raise typer.Exit(exit_status(result.rows))
@@ -192,17 +194,31 @@ def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
     return status
 
 
-def _nothing() -> None:
-    pass
+class _Shown:
+    """Plans as they are shown before hosts are changed, or aside, while they are."""
 
+    def __init__(self, plans: Mapping[str, HostPlan], to: Screen) -> None:
+        self._plans = plans
+        self._to = to
+        self._failure: BaseException | None = None
 
-def _shower(plans: Mapping[str, HostPlan], to: Screen) -> Callable[[], None]:
-    def show() -> None:
+    def now(self) -> None:
+        """Show them."""
         from bsdcarp.report.plans import show_plans
 
-        show_plans(to.human, plans.values())
+        show_plans(self._to.human, self._plans.values())
 
-    return show
+    def aside(self) -> None:
+        """Show them; that they cannot be written is no reason to stop what has begun."""
+        try:
+            self.now()
+        except (OSError, ValueError, SystemExit) as error:  # rich makes the last of a broken pipe
+            self._failure = error
+
+    def done(self) -> None:
+        """Raise what went wrong aside."""
+        if self._failure:
+            raise self._failure
 
 
 def _show_foreign(plans: Mapping[str, HostPlan], to: Screen) -> None:
@@ -214,13 +230,19 @@ def _show_foreign(plans: Mapping[str, HostPlan], to: Screen) -> None:
     show_findings(to.out, [finding for found in judged for finding in found if finding.rule == "verify-foreign"])
 
 
-def _consent(plans: Mapping[str, HostPlan], to: Screen, *, yes: bool) -> bool:
+def _at_a_terminal() -> bool:
+    import sys
+
+    return sys.stdin.isatty()
+
+
+def _consent(plans: Mapping[str, HostPlan], to: Screen) -> bool:
     """Ask a person at a terminal; a pipe or a job said what it wants by calling apply."""
     import sys
 
-    if yes or to.json or not any(entry.plan for entry in plans.values()) or not sys.stdin.isatty():
-        return True
     changing = [name for name, entry in plans.items() if entry.plan]
+    if not changing:
+        return True
     to.err.print(f"Apply this to {', '.join(changing)}? [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
@@ -249,7 +271,7 @@ def _apply(
     to: Screen,
     policy: Policy,
     *,
-    meanwhile: Callable[[], None],
+    meanwhile: Callable[[], None] | None,
 ) -> Applied:
     from bsdcarp.fleet.application import apply_plans
     from bsdcarp.report.progress import progress

@@ -12,6 +12,7 @@ from bsdcarp.model import Finding
 from bsdcarp.plaintext import printable
 from bsdcarp.plan.command import Command
 from bsdcarp.plan.mask import MASK, masked_lines, split_lines
+from bsdcarp.snapshot.cksum import cksum
 
 __all__ = [
     "FREEBSD_STATE",
@@ -52,6 +53,11 @@ class FileChange:
         if self.before is None:
             return "create"
         return "remove" if self.after is None else "edit"
+
+    @property
+    def sum_before(self) -> str:
+        """What ``cksum`` prints of it, empty where it does not exist."""
+        return "" if self.before is None else cksum(self.before.encode("utf-8", "surrogateescape"))
 
     def diff(self) -> list[str]:
         """Return a unified diff without line ends, every password masked and every control character spelled out."""
@@ -112,6 +118,11 @@ class ProgramChange:
         if self.before is None:
             return "create"
         return "remove" if self.after is None else "replace"
+
+    @property
+    def sum_before(self) -> str:
+        """As in ``FileChange``."""
+        return self.before or ""
 
     def diff(self) -> list[str]:
         """Return one line that says which program comes, goes or takes the place of another."""

@@ -99,7 +99,9 @@ def _files(found: _Sections, token: str, host: str) -> dict[str, FileState]:
     if not listed:
         return {}
     names = [f"{salt(token)}{path} <==\n".encode("utf-8", "surrogateescape") for _, _, path in listed]
-    starts = [found.contents.find(name) for name in names]
+    starts: list[int] = []
+    for name in names:
+        starts.append(found.contents.find(name, max(starts, default=0)))
     last = found.contents.rfind(b"\n==> /dev/null <==\n")
     if -1 in starts or last < max(starts):
         raise RemoteError("a file went away while it was read", place=host, remedy="try again")

@@ -39,6 +39,8 @@ EOF
 # Files are only listed at first; one head(1) then reads all of them, for processes are what costs time here.
 read_file() {
     [ -f "$R$1" ] || return 0
+    # Some are asked for twice.
+    case $NL$LISTED in *"$NL$R$SALT$1$NL"*) return 0 ;; esac
     if [ -w "$R$1" ]; then found "rw $1"; else found "ro $1"; fi
     LISTED=$LISTED$R$SALT$1$NL
 }

@@ -34,6 +34,8 @@ __all__ = ["Become", "Invocation"]
 
 
 _AS_NEW = b"set +Cf; unset IFS; trap - HUP INT TERM PIPE XFSZ\n"
+_TAIL = 4096
+"""Bytes at the end of standard output in which the end is looked for: something else may write behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +122,16 @@ class Invocation:
         end = f"\necho '\n{self.end}' $?; echo '\n{self.end}' >&2\n".encode()
         return _AS_NEW + begin + self.script + end
 
-    def ended(self, stdout: bytes | bytearray, stderr: bytes | bytearray) -> bool:
-        """Whether a ``lasting`` script has come to its end, and the shell waits for the next."""
+    def ended(self, stdout: bytes | bytearray) -> bool:
+        """Whether a ``lasting`` script has come to its end, as far as its standard output tells."""
+        return self.lasting and re.search(rf"\n{self.end} \d+\n".encode(), stdout[-_TAIL:]) is not None
+
+    def clean(self, stdout: bytes | bytearray, stderr: bytes | bytearray) -> bool:
+        """Whether both outputs of a ``lasting`` script end with its end, so that the shell can take another."""
         return bool(
             self.lasting
             and stderr.endswith(f"\n{self.end}\n".encode())
-            and re.search(rf"\n{self.end} \d+\n\Z".encode(), stdout[-2 * len(self.end) :])
+            and re.search(rf"\n{self.end} \d+\n\Z".encode(), stdout[-_TAIL:])
         )
 
     def reply(self, stdout: bytes, stderr: bytes) -> bytes | None:
@@ -161,9 +167,10 @@ class Invocation:
             # With sudo -S the mark comes twice on standard output: from the shell that waited, and from the script's.
             out = after(self.mark, ready) if ready is not None and self.waits else ready
             err = after(self.mark, stderr)
-            if out is not None and self.ended(stdout, stderr):
+            if out is not None and self.ended(stdout):
                 out, _, told = out.rpartition(f"\n{self.end} ".encode())
-                return Result(int(told), out, (err or b"").removesuffix(f"\n{self.end}\n".encode()))
+                err = stderr if err is None else err
+                return Result(int(told.split(b"\n")[0]), out, err.partition(f"\n{self.end}\n".encode())[0])
             if out is not None:
                 return Result(status, out, stderr if err is None else err)
         if ready is not None:

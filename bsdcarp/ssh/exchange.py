@@ -75,7 +75,7 @@ class Exchange:
                         self._converse(channel)
                     self._send(channel)
                     status = self._collect(channel)
-                    if self._invocation.ended(self._stdout, self._stderr):
+                    if self._invocation.clean(self._stdout, self._stderr):
                         self.shell = channel
                 finally:
                     if self.shell is None:
@@ -199,7 +199,10 @@ class Exchange:
             ended = self._gone(channel)
             if self._drain(channel):
                 quiet_since = time.monotonic()
-            if self._invocation.ended(self._stdout, self._stderr):
+            if self._invocation.clean(self._stdout, self._stderr):
+                return 0
+            # Whatever records sessions may put both outputs into one.
+            if time.monotonic() - quiet_since > LINGER_SECONDS and self._invocation.ended(self._stdout):
                 return 0
             if ended:
                 return self._status(channel)

@@ -35,7 +35,8 @@ def import_paramiko() -> None:
             import_module("paramiko")
         finally:
             for name in lent:
-                modules.pop(name, None)
+                if modules.get(name) is stand_ins[name]:
+                    modules.pop(name, None)
 
 
 def _version_teller() -> ModuleType:

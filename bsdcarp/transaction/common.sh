@@ -109,6 +109,8 @@ settle() {
             set -- "$@" "$f"
         done <"$HERE/leavings"
     fi
+    # What was not changed, or came back, needs no second name any more.
+    case $outcome in untouched* | undone*) set -- "$@" "$HERE"/*/ ;; esac
     [ "$FIRST" != "$TX" ] || set -- "$@" "$PENDING"
     # Whoever holds the lock and is done with everything lets it go with the rest, as the last.
     rm -rf "$@" ${UNLOCK:+"$UNLOCK"} 2>/dev/null

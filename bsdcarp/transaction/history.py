@@ -97,6 +97,12 @@ def rollback_plan(
         copied = _copy(state, entry, path) if file.existed else ""
         if copied and copied not in files:
             raise PlanError(f"the copy of {path} in {entry.name} is gone", place=host, remedy="roll back a newer one")
+        if copied and file.sum and cksum(files[copied].text.encode("utf-8", "surrogateescape")) != file.sum:
+            raise PlanError(
+                f"the copy of {path} in {entry.name} is not what it was: the file was edited under another name",
+                place=host,
+                remedy="roll back a newer one",
+            )
         before = files[path].text if path in files else None
         after = files[copied].text if copied else None
         if before == after:

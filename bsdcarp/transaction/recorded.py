@@ -24,6 +24,8 @@ class RecordedFile:
     """Whether it existed after the transaction."""
     program: bool
     """Whether it is a file of bytes."""
+    sum: str = ""
+    """The cksum(1) of what it held before, empty where it did not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def written(plan: Plan, name: str, owner: str) -> str:
                     "existed": change.before is not None,
                     "stayed": change.after is not None,
                     "program": isinstance(change, ProgramChange),
+                    "sum": change.sum_before,
                 }
                 for change in plan.files
             ],
@@ -79,7 +82,7 @@ def read_recorded(text: str, *, host: str) -> Recorded:
             name=data["name"],
             owner=data["owner"],
             files=tuple(
-                RecordedFile(entry["path"], entry["existed"], entry["stayed"], entry["program"])
+                RecordedFile(entry["path"], entry["existed"], entry["stayed"], entry["program"], entry.get("sum", ""))
                 for entry in data["files"]
             ),
             live=tuple(

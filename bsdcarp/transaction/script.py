@@ -179,9 +179,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _sum_or_absent(change: FileChange | ProgramChange) -> str:
-    if change.before is None:
-        return "absent"
-    return quote(change.before if isinstance(change, ProgramChange) else cksum(_bytes(change.before)))
+    return "absent" if change.before is None else quote(change.sum_before)
 
 
 def _stage(change: FileChange | ProgramChange, plan: Plan, token: str) -> str:

@@ -170,7 +170,10 @@ keep() {
     [ -n "$straight" ] || return 0
     cp -p $straight "$R$directory/.bsdcarp-$TX/new/" 2>/dev/null ||
         refuse "cannot write beside $directory/$1: disk full or read-only"
-    if ln $straight "$HERE$directory/" 2>/dev/null && put "$HERE$directory/.linked" yes; then return; fi
+    if ln $straight "$HERE$directory/" 2>/dev/null && put "$HERE$directory/.linked" yes; then
+        LINKED=$LINKED$HERE$directory/.linked$NL
+        return
+    fi
     # shellcheck disable=SC3013  # every sh of FreeBSD, dash, bash and busybox has it
     for f in "$@"; do [ ! "$HERE$directory/$f" -ef "$R$directory/$f" ] || rm -f "$HERE$directory/$f"; done
     cp -p $straight "$HERE$directory/" 2>/dev/null || refuse "cannot back up $directory: disk full"
@@ -210,7 +213,7 @@ staged() {
         *"$NL$R$WRONG$NL"*) refuse "$WRONG changed since the plan was made" ;;
         *) refuse "cannot write $WRONG as it should be: disk full" ;;
     esac
-    set -- "$HERE/undo" "$PENDING" $KEPT $STAGED
+    set -- "$HERE/undo" "$PENDING" $KEPT $LINKED $STAGED
     set -- "$@" "$HERE/token" "$HERE/leavings"
     for f in $HOOKS; do [ -h "$R$f" ] || set -- "$@" "$R$f"; done
     fsync "$@" 2>/dev/null || sync "$@" 2>/dev/null || sync
@@ -381,7 +384,7 @@ landed() { [ "$SYSTEM" != freebsd ] || [ -z "$FINAL" ] || fsync $FINAL 2>/dev/nu
 
 transact() {
     LOCKED='' MARKED='' ARMED='' PREPARED='' WRONG=''
-    FINAL='' SEEN='' SEEN_SUMS='' STAGES='' STAGED='' STAGED_SUMS='' KEPT=''
+    FINAL='' LINKED='' SEEN='' SEEN_SUMS='' STAGES='' STAGED='' STAGED_SUMS='' KEPT=''
     trap '' HUP INT TERM PIPE XFSZ
     say begin
     acquire

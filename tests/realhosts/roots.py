@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, str] = {
     "usr/sbin": "arp chown config daemon pw service sysrc tcpdump",
 }
 
-SMALL = frozenset("cat chmod cp head ln mkdir mv rm wc".split())
+SMALL = frozenset(["cat", "chmod", "cp", "head", "ln", "mkdir", "mv", "rm", "wc"])
 """Commands that busybox has, too.  GNU's load the libraries of SELinux and of ACLs at every start, which costs as much
 again as the rest of the process; FreeBSD's need nothing but libc (usr.bin and bin of its source tree)."""
 

@@ -93,6 +93,30 @@ def test_a_file_that_goes_away_while_it_is_read_is_noticed(contents: str) -> Non
         parse(answer("FreeBSD a 14.2 amd64", listed), TOKEN, host="a")
 
 
+def test_files_that_are_asked_for_twice_or_name_each_other_are_cut_apart(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    rc, sysctl = "a=1\n\n==> /etc/sysctl.conf <==\nb=2", "\n==> /dev/null <==\n"
+    (tmp_path / "etc/rc.conf").write_text(rc)
+    (tmp_path / "etc/sysctl.conf").write_text(sysctl)
+    (tmp_path / "etc/empty").write_text("")
+    programs = {"sysctl": 'echo "kern.ostype: FreeBSD\nkern.hostname: a\nkern.osrelease: 14.2\nhw.machine: amd64"'}
+    programs["sysctl"] += f"; echo '{BOOTTIME.strip()}'"
+    programs["ifconfig"] = "echo 'lo0: flags=8049<UP> mtu 1'"
+    for name, text in programs.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    token = "ab" * 16
+    script = read_script(token, ["/etc/sysctl.conf", "/etc/empty", "/etc/rc.conf", "/etc/rc.conf", "/etc/empty"])
+    environment = {**os.environ, "BSDCARP_ROOT": str(tmp_path), "BSDCARP_PATH": str(tmp_path)}
+    done = subprocess.run(["/bin/sh", "-s"], input=script, capture_output=True, env=environment, check=True)
+    snapshot = parse(done.stdout, token, host="a")
+    assert {path: state.text for path, state in snapshot.files.items()} == {
+        "/etc/rc.conf": rc,
+        "/etc/sysctl.conf": sysctl,
+        "/etc/empty": "",
+    }
+
+
 def test_carp_without_a_module_file_is_static() -> None:
     snapshot = parse(
         answer(
