@@ -125,7 +125,9 @@ def apply(
         )
         # Where nobody sits at a terminal, hosts are at work while it is written what will change.
         result = _apply(fleet, start, plans, to, policy, meanwhile=None if first or quiet else shown.aside)
-    _report(plans, result, to)
+        # Connections end while it is told what came of them.
+        fleet.hang_up()
+        _report(plans, result, to)
     shown.done()
     from bsdcarp.fleet.results import exit_status
 

@@ -85,14 +85,19 @@ class Fleet:
 
     def close(self) -> None:
         """End every session."""
-        sessions = [line.session for line in self._lines.values() if line.session]
+        self.hang_up()
         for line in self._lines.values():
-            line.session = None
-        # All of them at first, and only then is waited for each.
-        for end in (Session.hang_up, Session.close):
-            for session in sessions:
+            session, line.session = line.session, None
+            if session:
                 with contextlib.suppress(Exception):
-                    end(session)
+                    session.close()
+
+    def hang_up(self) -> None:
+        """Begin to end every session: there is nothing more to say, and nothing is waited for yet."""
+        for line in self._lines.values():
+            if line.session:
+                with contextlib.suppress(Exception):
+                    line.session.hang_up()
 
     def stop(self) -> None:
         """Begin nothing new; what runs on a host is left to finish."""
