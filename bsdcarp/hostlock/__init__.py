@@ -8,19 +8,21 @@ from __future__ import annotations
 from functools import cache
 from importlib.resources import files
 
+from bsdcarp.shellwords import bare
+
 __all__ = ["holder", "lock_program", "waits_program"]
 
 
 @cache
 def waits_program() -> str:
     """Return the functions that tell whether a transaction waits; ``R`` comes before them."""
-    return (files("bsdcarp.hostlock") / "waits.sh").read_text(encoding="utf-8")
+    return bare((files("bsdcarp.hostlock") / "waits.sh").read_text(encoding="utf-8"))
 
 
 @cache
 def lock_program() -> str:
     """Return the functions that take the lock; ``waits_program`` comes before them."""
-    return (files("bsdcarp.hostlock") / "lock.sh").read_text(encoding="utf-8")
+    return bare((files("bsdcarp.hostlock") / "lock.sh").read_text(encoding="utf-8"))
 
 
 def holder(detail: str) -> str:

@@ -7,14 +7,14 @@ from functools import cache
 from importlib.resources import files
 
 from bsdcarp.hostlock import waits_program
-from bsdcarp.shellwords import quote
+from bsdcarp.shellwords import bare, quote
 
 __all__ = ["read_script", "salt"]
 
 
 @cache
 def _body() -> str:
-    return waits_program() + (files("bsdcarp.snapshot") / "read_host.sh").read_text(encoding="utf-8")
+    return waits_program() + bare((files("bsdcarp.snapshot") / "read_host.sh").read_text(encoding="utf-8"))
 
 
 def read_script(token: str, more_files: Iterable[str] = ()) -> bytes:

@@ -12,7 +12,7 @@ from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
 from bsdcarp.hostlock import lock_program, waits_program
 from bsdcarp.plan import FREEBSD_STATE, Command, FileChange, Plan, ProgramChange
-from bsdcarp.shellwords import quote
+from bsdcarp.shellwords import bare, quote
 from bsdcarp.snapshot.cksum import cksum
 from bsdcarp.transaction.hooks import Hook, boot_hooks
 from bsdcarp.transaction.recorded import written
@@ -44,7 +44,7 @@ class Terms:
 @cache
 def program(name: str) -> str:
     """Return the text of one of the programs in this package, ``common.sh`` with what it builds on."""
-    text = (files("bsdcarp.transaction") / name).read_text(encoding="utf-8")
+    text = bare((files("bsdcarp.transaction") / name).read_text(encoding="utf-8"))
     return waits_program() + text if name == "common.sh" else text
 
 
