@@ -712,7 +712,8 @@ def test_an_address_on_lo_needs_to_be_on_the_parent_to_be_answered_for(wire: Wir
     wire.far("ip neigh flush dev far0")
     assert not answered(wire, "192.0.2.77")
     run("ip addr add 192.0.2.77/32 dev eth0")
-    assert answered(wire, "192.0.2.77")
+    # The neighbour asks again a second after its last question, which is as long as one ping waits.
+    wait_for(lambda: answered(wire, "192.0.2.77"))
 
 
 def test_closing_sets_down_what_is_pending(wire: Wire, presence: Presence) -> None:
