@@ -95,16 +95,9 @@ def _inet6_ends(desired: Desired, interface: NetworkInterface, snapshot: Snapsho
     if any(a.vhid or not a.interface.ip.is_link_local for a in rest):
         return  # somebody else uses it by now
     for address in rest:
-        where = f"{address.text}%{interface.name}"
-        yield LiveChange(
-            f"{where} goes with IPv6",
-            command(f"ifconfig {interface.name} inet6 {where} -alias"),
-            (
-                command(
-                    f"ifconfig {interface.name} inet6 {where} prefixlen {address.interface.network.prefixlen} alias"
-                ),
-            ),
-        )
+        words = f"ifconfig {interface.name} inet6 {address.text}%{interface.name}"
+        back = command(f"{words} prefixlen {address.interface.network.prefixlen} alias")
+        yield LiveChange(f"{address.text} goes with IPv6", command(f"{words} -alias"), (back,))
     yield LiveChange(
         f"no IPv6 on {interface.name}",
         command(f"ifconfig {interface.name} inet6 ifdisabled"),
