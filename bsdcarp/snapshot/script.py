@@ -30,4 +30,4 @@ def read_script(token: str, more_files: Iterable[str] = ()) -> bytes:
 
 def salt(token: str) -> str:
     """Return a way to say ``/`` that nobody guesses: 64 bits of ``token``, each ``/.`` or ``//.``."""
-    return "".join("//." if bit == "1" else "/." for bit in f"{int(token[:16], 16):064b}")
+    return f"{int(token[:16], 16):064b}".replace("1", "//.").replace("0", "/.")

@@ -124,15 +124,22 @@ class Invocation:
 
     def ended(self, stdout: bytes | bytearray) -> bool:
         """Whether a ``lasting`` script has come to its end, as far as its standard output tells."""
-        return self.lasting and re.search(rf"\n{self.end} \d+\n".encode(), stdout[-_TAIL:]) is not None
+        return self._ending(stdout) is not None
+
+    def _ending(self, stdout: bytes | bytearray) -> tuple[int, bytes] | None:
+        """Return the status that a ``lasting`` script ended with, and what was written behind it; None before."""
+        if not self.lasting:
+            return None
+        _, found, rest = bytes(stdout[-_TAIL:]).rpartition(f"\n{self.end} ".encode())
+        status, newline, behind = rest.partition(b"\n")
+        return (int(status), behind) if found and newline and status.isdigit() else None
 
     def clean(self, stdout: bytes | bytearray, stderr: bytes | bytearray) -> bool:
         """Whether both outputs of a ``lasting`` script end with its end, so that the shell can take another."""
-        return bool(
-            self.lasting
-            and stderr.endswith(f"\n{self.end}\n".encode())
-            and re.search(rf"\n{self.end} \d+\n\Z".encode(), stdout[-_TAIL:])
-        )
+        if not (self.lasting and stderr.endswith(f"\n{self.end}\n".encode())):
+            return False
+        ending = self._ending(stdout)
+        return ending is not None and not ending[1]
 
     def reply(self, stdout: bytes, stderr: bytes) -> bytes | None:
         """Given all that was said so far: None once root's shell is ready, else what to send now (often nothing).
@@ -167,10 +174,10 @@ class Invocation:
             # With sudo -S the mark comes twice on standard output: from the shell that waited, and from the script's.
             out = after(self.mark, ready) if ready is not None and self.waits else ready
             err = after(self.mark, stderr)
-            if out is not None and self.ended(stdout):
-                out, _, told = out.rpartition(f"\n{self.end} ".encode())
+            if out is not None and (ending := self._ending(stdout)):
+                out = out.rpartition(f"\n{self.end} ".encode())[0]
                 err = stderr if err is None else err
-                return Result(int(told.split(b"\n")[0]), out, err.partition(f"\n{self.end}\n".encode())[0])
+                return Result(ending[0], out, err.partition(f"\n{self.end}\n".encode())[0])
             if out is not None:
                 return Result(status, out, stderr if err is None else err)
         if ready is not None:

@@ -19,6 +19,7 @@ import os
 import subprocess
 from collections.abc import Iterable
 from dataclasses import field
+from functools import lru_cache
 from pathlib import Path
 
 from bsdcarp.dataclass import dataclass
@@ -133,6 +134,13 @@ def look_up(files: Iterable[Source], query: Query) -> Settings:
     return settings
 
 
+@lru_cache(maxsize=64)
+def _keywords(path: Path, lines: tuple[str, ...]) -> tuple[tuple[str, str, str], ...]:
+    """Take lines apart: the place, the keyword and the rest of each that says something."""
+    lexed = ((f"{path}:{number}", lex(line)) for number, line in enumerate(lines, 1))
+    return tuple((place, *found) for place, found in lexed if found)
+
+
 @dataclass(slots=True)
 class _Pass:
     query: Query
@@ -144,14 +152,8 @@ class _Pass:
         real = path.resolve()
         if real in chain or len(chain) >= _MAX_DEPTH:
             raise SshError("Include leads back to this file", place=str(path), remedy="remove one Include of the loop")
-        lines = read_lines(path) or ()
         block = active
-        for number, line in enumerate(lines, 1):
-            place = f"{path}:{number}"
-            lexed = lex(line)
-            if lexed is None:
-                continue
-            keyword, rest = lexed
+        for place, keyword, rest in _keywords(path, read_lines(path) or ()):
             if keyword == "host":
                 block = active and self._host(arguments(rest, place))
             elif keyword == "match":

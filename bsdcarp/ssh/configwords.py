@@ -12,7 +12,6 @@ __all__ = ["arguments", "lex"]
 _LINE = re.compile(r"([A-Za-z0-9]+)(?:[ \t\f]*=[ \t\f]*|[ \t\f]+|$)(.*)", re.DOTALL)
 
 
-@lru_cache(maxsize=8192)
 def lex(line: str) -> tuple[str, str] | None:
     """Return a line's keyword in lower case and the rest, or None for a line that says nothing."""
     line = line.strip(" \t\f\r")
@@ -23,6 +22,7 @@ def lex(line: str) -> tuple[str, str] | None:
     return (found[1].lower(), found[2]) if found else None
 
 
+@lru_cache(maxsize=8192)
 def arguments(rest: str, place: str) -> tuple[str, ...]:
     """Split as OpenSSH's argv_split does: quotes of both kinds, backslash, and a comment from a word's first #."""
     words: list[str] = []

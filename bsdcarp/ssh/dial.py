@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PromptSocket", "dial", "translated"]
 
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _REFUSALS = {
     1: ("forbids forwarding to", "set 'AllowTcpForwarding yes' and PermitOpen in its sshd_config"),
     2: ("cannot reach", "check the address as that host sees it"),
@@ -37,10 +38,9 @@ class PromptSocket(socket.socket):
 
     def recv(self, size: int, flags: int = 0, /) -> bytes:
         data = super().recv(size, flags)
-        quick: int | None = getattr(socket, "TCP_QUICKACK", None)
-        if quick is not None:
+        if _QUICK_ACK is not None and data:
             with contextlib.suppress(OSError):
-                self.setsockopt(socket.IPPROTO_TCP, quick, 1)
+                self.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
         return data
 
 

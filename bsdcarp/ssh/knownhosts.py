@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import os
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from bsdcarp.dataclass import dataclass
@@ -57,28 +58,38 @@ def known_keys(paths: Iterable[Path], name: str) -> tuple[KnownKey, ...]:
 
 
 def _in_file(path: Path, name: str) -> Iterator[KnownKey]:
-    for number, line in enumerate(read_lines(path) or (), 1):
+    for number, marker, names, key_type, key in _entries(read_lines(path) or ()):
+        if not _names(names, name):
+            continue
+        try:
+            blob = base64.b64decode(key, validate=True)
+        except (binascii.Error, ValueError):
+            continue
+        yield KnownKey(marker, key_type, blob, f"{path}:{number}")
+
+
+@lru_cache(maxsize=64)
+def _entries(lines: tuple[str, ...]) -> tuple[tuple[int, str, tuple[str, ...], str, str], ...]:
+    """Take the lines of a file apart: number, marker, names, type and key of each that is of the format."""
+    found = []
+    for number, line in enumerate(lines, 1):
         words = line.split(None, 4)
         if not words or words[0].startswith("#"):
             continue
         marker = words.pop(0) if words[0].startswith("@") else ""
-        if len(words) < 3 or not _names(words[0], name):
-            continue
-        try:
-            blob = base64.b64decode(words[2], validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        yield KnownKey(marker, words[1], blob, f"{path}:{number}")
+        if len(words) > 2:
+            found.append((number, marker, tuple(words[0].split(",")), words[1], words[2]))
+    return tuple(found)
 
 
-def _names(field: str, name: str) -> bool:
-    if field.startswith("|1|"):
+def _names(names: tuple[str, ...], name: str) -> bool:
+    if names[0].startswith("|1|"):
         try:
-            salt, digest = (base64.b64decode(part, validate=True) for part in field[3:].split("|"))
+            salt, digest = (base64.b64decode(part, validate=True) for part in ",".join(names)[3:].split("|"))
         except (binascii.Error, ValueError):
             return False
         return hmac.compare_digest(hmac.digest(salt, name.encode("utf-8", "surrogateescape"), "sha1"), digest)
-    return matches(name, field.split(","))
+    return matches(name, names)
 
 
 def append(path: Path, name: str, key_type: str, blob: bytes) -> None:

@@ -18,11 +18,18 @@ def matches(text: str, patterns: Iterable[str]) -> bool:
     found = False
     for pattern in patterns:
         if pattern.startswith("!"):
-            if _compiled(pattern[1:]).fullmatch(text):
+            if _fits(pattern[1:].lower(), text):
                 return False
-        elif _compiled(pattern).fullmatch(text):
+        elif _fits(pattern.lower(), text):
             found = True
     return found
+
+
+def _fits(pattern: str, text: str) -> bool:
+    # Most patterns are plain names, and a regular expression for each would cost more than the login to its host.
+    if "*" in pattern or "?" in pattern:
+        return _compiled(pattern).fullmatch(text) is not None
+    return pattern == text
 
 
 def is_catch_all(patterns: Iterable[str]) -> bool:
@@ -33,4 +40,4 @@ def is_catch_all(patterns: Iterable[str]) -> bool:
 @lru_cache(maxsize=4096)
 def _compiled(pattern: str) -> re.Pattern[str]:
     pieces = {"*": ".*", "?": "."}
-    return re.compile("".join(pieces.get(ch) or re.escape(ch) for ch in pattern.lower()), re.DOTALL)
+    return re.compile("".join(pieces.get(ch) or re.escape(ch) for ch in pattern), re.DOTALL)

@@ -92,6 +92,10 @@ class Transport(paramiko.Transport):
             )
         return parsed
 
+    def _parse_debug(self, message: paramiko.Message) -> None:
+        # sshd says at every login what the key may be used for; paramiko would make a log line of it, byte by byte.
+        del message
+
     def ask_for_life(self, interval: float) -> None:
         """Ask every ``interval`` seconds for an answer, and end the connection when ``_UNANSWERED`` questions got none.
 
