@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeGuard
 
 import paramiko
 
 from bsdcarp.errors import SshError
 from bsdcarp.ssh.become import Invocation
+from bsdcarp.ssh.limit import time_limit
 from bsdcarp.ssh.result import Result, RunFailed
 from bsdcarp.ssh.transport import Transport
 
@@ -66,7 +67,14 @@ class Exchange:
     def run(self) -> Result:
         """Return the result.  Raises ``RunFailed``."""
         late = threading.Event()
-        with self._limit(late):
+
+        def expire() -> None:
+            late.set()
+            self._transport.shut()
+
+        # Some of paramiko's waits have no limit: for the reply to an exec request, and for a socket that takes no
+        # more bytes because the host has frozen.  Shutting the transport ends them all.
+        with time_limit(self._timeout + _CLOSE_SECONDS, expire):
             try:
                 left, self.shell = self.shell, None
                 channel = left if self._taken(left) else self._open()
@@ -90,22 +98,6 @@ class Exchange:
                 if late.is_set() or self._left() <= 0:
                     raise self._late() from error
                 raise self._lost(str(error)) from error
-
-    @contextlib.contextmanager
-    def _limit(self, late: threading.Event) -> Iterator[None]:
-        # Some of paramiko's waits have no limit: for the reply to an exec request, and for a socket that takes no
-        # more bytes because the host has frozen.  Shutting the transport ends them all.
-        def expire() -> None:
-            late.set()
-            self._transport.shut()
-
-        timer = threading.Timer(self._timeout + _CLOSE_SECONDS, expire)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
 
     def _taken(self, left: paramiko.Channel | None) -> TypeGuard[paramiko.Channel]:
         """Whether the shell that was left is there, and good for this."""
