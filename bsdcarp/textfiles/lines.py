@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 from bsdcarp.errors import TextFileError
 
-__all__ = ["appended", "line_at", "numbered_lines", "refuse_unless_encodable"]
+__all__ = ["REMEMBERED", "appended", "line_at", "numbered_lines", "refuse_unless_encodable"]
+
+REMEMBERED = 256
+"""Texts of one kind whose reading is remembered: a file is asked for many things, before and after its change."""
 
 
 def line_at(text: str, offset: int) -> int:

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from functools import lru_cache
 
 from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
-from bsdcarp.textfiles.lines import appended, numbered_lines
+from bsdcarp.textfiles.lines import REMEMBERED, appended, numbered_lines
 
 __all__ = ["LoaderConf", "Variable"]
 
@@ -55,22 +56,7 @@ class LoaderConf:
     @classmethod
     def parse(cls, text: str) -> LoaderConf:
         """Read any text at all; never raises."""
-        entries: list[Variable] = []
-        problems: list[tuple[int, str]] = []
-        for number, start, line in numbered_lines(text):
-            lead = len(line) - len(line.lstrip(" \t"))
-            if line[lead : lead + 1] in {"", "#"}:
-                continue
-            found = _LINE.match(line, lead)
-            if found:
-                raw = found.group("quoted")
-                # The Forth loader drops every backslash, also one that a backslash protects.
-                value = found.group("bare") if raw is None else raw.replace("\\", "")
-                span = (start + found.start("raw"), start + found.end("raw"))
-                entries.append(Variable(found.group("name"), value, number, span))
-            if reason := _problem(line[lead:], found):
-                problems.append((number, reason))
-        return cls(text, tuple(entries), tuple(problems))
+        return _parsed(text)
 
     def get(self, name: str) -> str | None:
         """Return the value of the last line for ``name``."""
@@ -112,6 +98,26 @@ class LoaderConf:
 
     def _last(self, name: str) -> Variable | None:
         return next((entry for entry in reversed(self.entries) if entry.name == name), None)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parsed(text: str) -> LoaderConf:
+    entries: list[Variable] = []
+    problems: list[tuple[int, str]] = []
+    for number, start, line in numbered_lines(text):
+        lead = len(line) - len(line.lstrip(" \t"))
+        if line[lead : lead + 1] in {"", "#"}:
+            continue
+        found = _LINE.match(line, lead)
+        if found:
+            raw = found.group("quoted")
+            # The Forth loader drops every backslash, also one that a backslash protects.
+            value = found.group("bare") if raw is None else raw.replace("\\", "")
+            span = (start + found.start("raw"), start + found.end("raw"))
+            entries.append(Variable(found.group("name"), value, number, span))
+        if reason := _problem(line[lead:], found):
+            problems.append((number, reason))
+    return LoaderConf(text, tuple(entries), tuple(problems))
 
 
 def _problem(line: str, found: re.Match[str] | None) -> str:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import field
+from functools import lru_cache
 
 from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
-from bsdcarp.textfiles.lines import appended, line_at, refuse_unless_encodable
+from bsdcarp.textfiles.lines import REMEMBERED, appended, line_at, refuse_unless_encodable
 from bsdcarp.textfiles.sheffects import Assigning
 from bsdcarp.textfiles.shgrammar import read_script
 from bsdcarp.textfiles.shwords import IDENTIFIER
@@ -63,33 +64,7 @@ class RcConf:
     @classmethod
     def parse(cls, text: str) -> RcConf:
         """Read any text at all; never raises."""
-        script = read_script(text)
-        assignments = [
-            Assignment(
-                name=word.name,
-                # The operands of export are ordinary words: a file name may match, and some shells expand braces.
-                value=None if command.first and word.globs else word.value,
-                raw=text[word.value_start : word.end],
-                line=line_at(text, word.start),
-                span=(word.start, word.end),
-            )
-            for command in script.commands
-            for word in command.words[command.first :]
-            if word.name
-        ]
-        changed = tuple(sorted(script.changed, key=lambda item: item[1]))
-        return cls(
-            text=text,
-            assignments=tuple(assignments),
-            conditional_names=tuple(dict.fromkeys((name, line_at(text, at)) for name, at in changed)),
-            problems=tuple((line_at(text, at), cause) for at, cause in script.problems),
-            references=tuple(dict.fromkeys((name, line_at(text, at)) for name, at in script.used)),
-            unseen=tuple((line_at(text, at), command) for command, at in script.unseen),
-            _changed=changed,
-            _used=tuple(script.used),
-            _readonly=frozenset(name for name, _ in script.readonly),
-            _line_ends=tuple(script.line_ends),
-        )
+        return _parsed(text)
 
     def get(self, name: str) -> str | None:
         """Return the value that sh would leave; None when there is none, or when only running the file would tell."""
@@ -217,6 +192,37 @@ class RcConf:
         if conf.problems or conf.get(name) != value or [found for found in _facts(conf) if found[0] != name] != others:
             raise TextFileError(f"{name} cannot be set safely here", place=self._place(name), remedy=_REPAIR)
         return conf
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parsed(text: str) -> RcConf:
+    script = read_script(text)
+    assignments = [
+        Assignment(
+            name=word.name,
+            # The operands of export are ordinary words: a file name may match, and some shells expand braces.
+            value=None if command.first and word.globs else word.value,
+            raw=text[word.value_start : word.end],
+            line=line_at(text, word.start),
+            span=(word.start, word.end),
+        )
+        for command in script.commands
+        for word in command.words[command.first :]
+        if word.name
+    ]
+    changed = tuple(sorted(script.changed, key=lambda item: item[1]))
+    return RcConf(
+        text=text,
+        assignments=tuple(assignments),
+        conditional_names=tuple(dict.fromkeys((name, line_at(text, at)) for name, at in changed)),
+        problems=tuple((line_at(text, at), cause) for at, cause in script.problems),
+        references=tuple(dict.fromkeys((name, line_at(text, at)) for name, at in script.used)),
+        unseen=tuple((line_at(text, at), command) for command, at in script.unseen),
+        _changed=changed,
+        _used=tuple(script.used),
+        _readonly=frozenset(name for name, _ in script.readonly),
+        _line_ends=tuple(script.line_ends),
+    )
 
 
 def quoted(value: str) -> str:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import field
+from functools import lru_cache
 
 from bsdcarp.dataclass import dataclass
 from bsdcarp.errors import TextFileError
-from bsdcarp.textfiles.lines import appended, numbered_lines
+from bsdcarp.textfiles.lines import REMEMBERED, appended, numbered_lines
 
 __all__ = ["Setting", "SysctlConf"]
 
@@ -55,22 +56,7 @@ class SysctlConf:
     @classmethod
     def parse(cls, text: str) -> SysctlConf:
         """Read any text at all; never raises."""
-        entries: list[Setting] = []
-        odd: list[tuple[int, str]] = []
-        for number, start, line in numbered_lines(text):
-            statement = _without_comment(line)
-            if not statement.strip(_SPACE):
-                if line.endswith("\\"):
-                    odd.append((number, "a backslash at the end of the line"))
-                continue
-            entry = _setting(line, statement, number, start, ended=start + len(line) < len(text))
-            if isinstance(entry, Setting):
-                entries.append(entry)
-                if entry.odd:
-                    odd.append((number, entry.odd))
-            else:
-                odd.append((number, entry))
-        return cls(text, tuple(entries), tuple(odd))
+        return _parsed(text)
 
     def get(self, oid: str) -> str | None:
         """Return the value of the last line for ``oid``."""
@@ -123,6 +109,26 @@ class SysctlConf:
 
     def _last(self, oid: str) -> Setting | None:
         return next((entry for entry in reversed(self.entries) if entry.oid == oid), None)
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _parsed(text: str) -> SysctlConf:
+    entries: list[Setting] = []
+    odd: list[tuple[int, str]] = []
+    for number, start, line in numbered_lines(text):
+        statement = _without_comment(line)
+        if not statement.strip(_SPACE):
+            if line.endswith("\\"):
+                odd.append((number, "a backslash at the end of the line"))
+            continue
+        entry = _setting(line, statement, number, start, ended=start + len(line) < len(text))
+        if isinstance(entry, Setting):
+            entries.append(entry)
+            if entry.odd:
+                odd.append((number, entry.odd))
+        else:
+            odd.append((number, entry))
+    return SysctlConf(text, tuple(entries), tuple(odd))
 
 
 def _without_comment(line: str) -> str:
