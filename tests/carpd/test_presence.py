@@ -420,7 +420,7 @@ def test_without_virtual_mac_the_addresses_are_on_the_parent_and_nothing_else_ch
     assert (presence.device, presence.index, presence.mac) == ("eth0", parent.index, parent.mac)
     presence.appear()
     assert presence.notes == ()
-    assert answered(wire, "2001:db8::1", "far0")
+    wait_for(lambda: answered(wire, "2001:db8::1", "far0"))
     assert wire.neighbour_of("2001:db8::1") == run("ip link show eth0").split("link/ether ")[1].split()[0]
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as sock:
         sock.connect(("2001:db8::99", 9))
