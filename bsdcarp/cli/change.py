@@ -10,7 +10,7 @@ import typer
 from bsdcarp.cli.options import AcceptNew, Groups, Hosts, InventoryFile, Json, Parallel, SshConfig, Verbose, Yes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from bsdcarp.cli.begin import Beginning
     from bsdcarp.fleet.application import Applied
@@ -103,75 +103,74 @@ def apply(
     to = screen(json=json, verbose=verbose)
     start = begin(inventory, to=to, hosts=host, groups=group)
     options = Options(ssh_config=ssh_config, accept_new=accept_new, parallel=parallel)
+    policy = Policy(
+        wait=not no_wait,
+        confirm=_CONFIRM[confirm],
+        window=window,
+        canary=canary,
+        max_failures=max_failures,
+        steal=steal_lock,
+    )
     with Fleet(start.inventory, options) as fleet:
         asks = not (yes or to.json) and _at_a_terminal()
-        first = dry_run or canary or asks or to.watched
-        plans = _look_and_plan(fleet, start, to, show=first)
         if dry_run:
-            raise typer.Exit(_show_only(plans, to, verb="apply"))
-        shown = _Shown(plans, to)
-        if first and not quiet:
-            shown.now()
-        if asks and not _consent(plans, to):
-            raise typer.Exit(1)
-        _foretell(start, plans, to)
-        policy = Policy(
-            wait=not no_wait,
-            confirm=_CONFIRM[confirm],
-            window=window,
-            canary=canary,
-            max_failures=max_failures,
-            steal=steal_lock,
-        )
-        # Where nobody sits at a terminal, hosts are at work while it is written what will change.
-        result = _apply(fleet, start, plans, to, policy, meanwhile=None if first or quiet else shown.aside)
+            raise typer.Exit(_show_only(_look_and_plan(fleet, start, to), to, verb="apply"))
+        if canary or asks or to.watched:
+            plans = _look_and_plan(fleet, start, to)
+            if not quiet:
+                _show(plans, to)
+            if asks and not _consent(plans, to):
+                raise typer.Exit(1)
+            _foretell(start, plans, to)
+            shown = None
+            result = _apply(fleet, start, plans, to, policy)
+        else:
+            # Nobody sits at a terminal: hosts are changed as soon as those that they share groups with are planned.
+            shown = _ShownAside(to, quiet=quiet)
+            plans, result = _plan_and_apply(fleet, start, to, policy, shown)
         # Connections end while it is told what came of them.
         fleet.hang_up()
         _report(plans, result, to)
-    shown.done()
+    if shown:
+        shown.done()
     from bsdcarp.fleet.results import exit_status
 
     raise typer.Exit(exit_status(result.rows))
 
 
-def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen, *, show: bool = True) -> dict[str, HostPlan]:
-    """Read and plan host by host: while one answers, another is planned, and what comes next is imported.
-
-    That is not what shows plans where nobody waits for it (``show``).
-    """
-    import threading
-
+def _look_and_plan(fleet: Fleet, start: Beginning, to: Screen) -> dict[str, HostPlan]:
+    from bsdcarp.fleet.planning import plan_all
     from bsdcarp.report.progress import progress
-
-    plans: dict[str, HostPlan] = {}
-    planning = threading.Lock()
-
-    def one(name: str) -> None:
-        look = fleet.look_at(name)
-        # One at a time: it is all Python, and twenty threads would compile the same templates twenty times.
-        with planning:
-            from bsdcarp.fleet.course import plan_host
-
-            plans[name] = plan_host(start.inventory, look, start.secrets)
 
     with progress(to, "reading", len(start.hosts)) as listener:
         fleet.tell = listener
-        fleet.each(one, start.hosts, meanwhile=lambda: _import_planning(show=show))
-    return {name: plans[name] for name in start.hosts}
+        return plan_all(fleet, start.hosts, start.secrets, meanwhile=_import_report)
 
 
-def _import_planning(*, show: bool) -> None:
-    # First what every host waits for by now; the threads that speak to them share one interpreter with this one.
-    from bsdcarp.ssh.lean import import_paramiko
+def _import_report() -> None:
+    import bsdcarp.report.plans
 
-    import_paramiko()
-    import bsdcarp.fleet.course
-    import bsdcarp.platforms.templates
-
-    bsdcarp.platforms.templates.environment()
-    if show:
-        import bsdcarp.report.plans
     del bsdcarp
+
+
+def _plan_and_apply(
+    fleet: Fleet, start: Beginning, to: Screen, policy: Policy, shown: _ShownAside
+) -> tuple[dict[str, HostPlan], Applied]:
+    from bsdcarp.fleet.planning import plan_and_apply
+    from bsdcarp.report.progress import progress
+
+    with progress(to, "applying", len(start.hosts)) as listener:
+        fleet.tell = listener
+        plans, result = plan_and_apply(
+            fleet,
+            start.hosts,
+            start.secrets,
+            policy,
+            before=lambda unit: _foretell(start, unit, to),
+            planned=shown.show,
+        )
+    shown.show(plans)
+    return plans, result
 
 
 def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
@@ -196,29 +195,37 @@ def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
     return status
 
 
-class _Shown:
-    """Plans as they are shown before hosts are changed, or aside, while they are."""
+def _show(plans: Mapping[str, HostPlan], to: Screen) -> None:
+    from bsdcarp.report.plans import show_plans
 
-    def __init__(self, plans: Mapping[str, HostPlan], to: Screen) -> None:
-        self._plans = plans
+    show_plans(to.human, plans.values())
+
+
+class _ShownAside:
+    """Plans are shown, once, while hosts are at work: that they cannot be written is no reason to stop these."""
+
+    def __init__(self, to: Screen, *, quiet: bool) -> None:
         self._to = to
+        self._due = not quiet
         self._failure: BaseException | None = None
 
-    def now(self) -> None:
-        """Show them."""
-        from bsdcarp.report.plans import show_plans
+    def show(self, plans: Mapping[str, HostPlan]) -> None:
+        """Show them, unless that was done before."""
+        if not self._due:
+            return
+        self._due = False
+        # What tells how it ended is imported while hosts are at work, too.
+        import bsdcarp.report.findings
+        import bsdcarp.report.tables
 
-        show_plans(self._to.human, self._plans.values())
-
-    def aside(self) -> None:
-        """Show them; that they cannot be written is no reason to stop what has begun."""
+        del bsdcarp
         try:
-            self.now()
+            _show(plans, self._to)
         except (OSError, ValueError, SystemExit) as error:  # rich makes the last of a broken pipe
             self._failure = error
 
     def done(self) -> None:
-        """Raise what went wrong aside."""
+        """Raise what went wrong."""
         if self._failure:
             raise self._failure
 
@@ -266,22 +273,14 @@ def _foretell(start: Beginning, plans: Mapping[str, HostPlan], to: Screen) -> No
         )
 
 
-def _apply(
-    fleet: Fleet,
-    start: Beginning,
-    plans: Mapping[str, HostPlan],
-    to: Screen,
-    policy: Policy,
-    *,
-    meanwhile: Callable[[], None] | None,
-) -> Applied:
+def _apply(fleet: Fleet, start: Beginning, plans: Mapping[str, HostPlan], to: Screen, policy: Policy) -> Applied:
     from bsdcarp.fleet.application import apply_plans
     from bsdcarp.report.progress import progress
 
     changing = sum(1 for entry in plans.values() if entry.plan)
     with progress(to, "applying", changing) as listener:
         fleet.tell = listener
-        return apply_plans(fleet, plans, start.secrets, policy, meanwhile=meanwhile)
+        return apply_plans(fleet, plans, start.secrets, policy)
 
 
 def _report(plans: Mapping[str, HostPlan], result: Applied, to: Screen) -> None:

@@ -83,14 +83,16 @@ def digest_groups(
     The digest covers the addresses and the password.  Members with different ones do not accept each other, so all
     of them have to change in one short time.
     """
-    from bsdcarp.judge.groupmember import read_member  # not needed to plan, and not small
-
     found: dict[str, None] = {}
     for name in unit:
         entry = plans[name]
         if entry.desired is None or entry.snapshot is None or not entry.plan:
             continue
         for group in inventory.groups_of(name):
+            if not _states(entry.snapshot, group.vhid):
+                continue
+            from bsdcarp.judge.groupmember import read_member  # not needed for hosts that are new, and not small
+
             member = read_member(group.name, name, entry.desired, entry.snapshot)
             if member is None or member.live is None:
                 continue

@@ -19,12 +19,12 @@ from bsdcarp.fleet.progress import Event, Listener, silent
 from bsdcarp.inventory.secrets import resolve
 from bsdcarp.model import Host, Inventory
 from bsdcarp.platforms.paths import CARPD_CONFIG, LINUX_RECORD_PATH, RECORD_PATH, kernconf_path
-from bsdcarp.snapshot import Snapshot, parse, read_script
 from bsdcarp.ssh import Become, Session, connect
 from bsdcarp.ssh import resolve as resolve_target
 
 if TYPE_CHECKING:
     from bsdcarp.plan import Plan
+    from bsdcarp.snapshot import Snapshot
     from bsdcarp.transaction import Ending, Outcome, Terms
 
 __all__ = ["Fleet", "Look", "Options"]
@@ -109,7 +109,7 @@ class Fleet:
         return self._stopping
 
     def each(
-        self, work: Callable[[T], None], items: Iterable[T], *, meanwhile: Callable[[], object] | None = None
+        self, work: Callable[[T], object], items: Iterable[T], *, meanwhile: Callable[[], object] | None = None
     ) -> None:
         """Run ``work`` on every item, at most ``parallel`` at a time, and ``meanwhile`` once beside them.
 
@@ -161,12 +161,19 @@ class Fleet:
 
         Raises ``SshError``, ``RemoteError`` or ``HostRefused``.
         """
-        host = self.inventory.hosts[name]
-        token = randomness.token_hex(16)
-        usual = (RECORD_PATH, LINUX_RECORD_PATH, CARPD_CONFIG, kernconf_path(host))
-        script = read_script(token, (*usual, *(path for path in more_files if path not in usual)))
+        usual = (RECORD_PATH, LINUX_RECORD_PATH, CARPD_CONFIG, kernconf_path(self.inventory.hosts[name]))
+        files = (*usual, *(path for path in more_files if path not in usual))
+
+        def script(token: str) -> bytes:
+            # The host starts its sshd before this is imported.
+            from bsdcarp.snapshot import read_script
+
+            return read_script(token, files)
+
         self.tell(Event(name, "reading"))
-        answer = self._run(host, script, self.options.read_timeout, lasting=True)
+        answer, token = self._ask(name, script, self.options.read_timeout)
+        from bsdcarp.snapshot import parse
+
         snapshot = parse(answer, token, host=name)
         _manageable(name, snapshot)
         return snapshot
@@ -177,11 +184,11 @@ class Fleet:
 
         if self.stopping:
             return Outcome(plan.host, "untouched", "interrupted")
-        token = randomness.token_hex(16)
-        script = transaction_script(plan, terms, token=token)
         self.tell(Event(plan.host, "applying"))
         try:
-            answer = self._run(self.inventory.hosts[plan.host], script, self.options.apply_timeout, lasting=True)
+            answer, token = self._ask(
+                plan.host, lambda token: transaction_script(plan, terms, token=token), self.options.apply_timeout
+            )
         except SshError as error:
             if not getattr(error, "sent", False):
                 raise
@@ -192,10 +199,8 @@ class Fleet:
         """Confirm or take back a transaction: run what ``script`` makes of a marker, and read how it ended."""
         from bsdcarp.transaction import read_ending
 
-        token = randomness.token_hex(16)
         try:
-            timeout = self.options.apply_timeout
-            return read_ending(self._run(self.inventory.hosts[host], script(token), timeout, lasting=True), token)
+            return read_ending(*self._ask(host, script, self.options.apply_timeout))
         except SshError as error:
             if not getattr(error, "sent", False):
                 raise
@@ -203,7 +208,7 @@ class Fleet:
 
     def run(self, name: str, script: bytes, *, timeout: float = 30.0) -> bytes:
         """Run a script on one host as root and return its standard output."""
-        return self._run(self.inventory.hosts[name], script, timeout)
+        return self._run(name, lambda: script, timeout)
 
     def forget(self, name: str) -> None:
         """End the session to ``name``; the next use opens a new one."""
@@ -213,13 +218,18 @@ class Fleet:
             with contextlib.suppress(Exception):
                 session.close()
 
-    def _run(self, host: Host, script: bytes, timeout: float, *, lasting: bool = False) -> bytes:
-        line = self._lines[host.name]
+    def _ask(self, name: str, script: Callable[[str], bytes], timeout: float) -> tuple[bytes, str]:
+        """Run what ``script`` makes of a fresh marker in the shell that lasts; return the answer and the marker."""
+        token = randomness.token_hex(16)
+        return self._run(name, lambda: script(token), timeout, lasting=True), token
+
+    def _run(self, name: str, script: Callable[[], bytes], timeout: float, *, lasting: bool = False) -> bytes:
+        host, line = self.inventory.hosts[name], self._lines[name]
         with line.lock:
             if line.session is None:
-                self.tell(Event(host.name, "connecting"))
+                self.tell(Event(name, "connecting"))
                 line.session = self._connect(host)
-            return line.session.run(script, timeout=timeout, become=self._become(host), lasting=lasting).stdout
+            return line.session.run(script(), timeout=timeout, become=self._become(host), lasting=lasting).stdout
 
     def _connect(self, host: Host) -> Session:
         target = resolve_target(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bsdcarp.fleet.hosts import Fleet
 from bsdcarp.kernels import rooted
-from bsdcarp.model import Host
 
 __all__ = ["Mounted"]
 
@@ -24,6 +25,6 @@ class Mounted(Fleet):
     def forget(self, name: str) -> None:
         self._fleet.forget(name)
 
-    def _run(self, host: Host, script: bytes, timeout: float, *, lasting: bool = False) -> bytes:
+    def _run(self, name: str, script: Callable[[], bytes], timeout: float, *, lasting: bool = False) -> bytes:
         del lasting  # a shell that stays would stay rooted there
-        return self._fleet.run(host.name, rooted(script, self._target), timeout=timeout)
+        return self._fleet.run(name, rooted(script(), self._target), timeout=timeout)

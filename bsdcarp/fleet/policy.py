@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 from bsdcarp.dataclass import dataclass
-from bsdcarp.fleet.terms import DEFAULT_WINDOW
 
-__all__ = ["Confirm", "Policy"]
+__all__ = ["DEFAULT_WINDOW", "Confirm", "Policy"]
+
+DEFAULT_WINDOW = 120
+"""Seconds after which a host takes back what nobody confirmed."""
 
 Confirm = Literal["auto", "manual", "after-reboot", "never"]
 

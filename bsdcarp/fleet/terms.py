@@ -8,13 +8,12 @@ import socket
 import time
 from collections.abc import Iterable
 
+from bsdcarp.fleet.policy import DEFAULT_WINDOW
 from bsdcarp.model import Inventory
 from bsdcarp.transaction import Terms
 
-__all__ = ["DEFAULT_WINDOW", "new_terms", "operator", "shortest_window", "whoami"]
+__all__ = ["new_terms", "operator", "shortest_window", "whoami"]
 
-DEFAULT_WINDOW = 120
-"""Seconds after which a host takes back what nobody confirmed."""
 _RECONNECT = 20
 """Seconds that a new connection and the look at a host may take."""
 
