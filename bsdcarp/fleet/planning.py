@@ -96,14 +96,14 @@ def plan_and_apply(
     def one(name: str) -> None:
         try:
             unit = enter(planner.plan(name))
-            if unit:
-                before(unit)
+            if not unit or fleet.stopping:
+                return
+            before(unit)
         except BaseException:
             # What goes wrong here is nothing of this host's alone.
             fleet.stop()
             raise
-        if unit:
-            roll_out().run(unit_of[name], unit)
+        roll_out().run(unit_of[name], unit)
 
     def meanwhile() -> None:
         _import_planning()

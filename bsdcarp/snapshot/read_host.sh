@@ -130,7 +130,9 @@ read_freebsd() {
             found "$(kldstat 2>/dev/null)" ;;
     esac
     section ifconfig
-    found "$(ifconfig -k -a 2>/dev/null || ifconfig -a 2>/dev/null)"
+    # Not as one list, for which the substitution would need a process more.
+    interfaces=$(ifconfig -k -a 2>/dev/null) || interfaces=$(ifconfig -a 2>/dev/null)
+    found "$interfaces"
     section files
     for f in /etc/rc.conf /etc/rc.conf.local /etc/sysctl.conf /etc/sysctl.conf.local /etc/sysctl.kld.d/carp.conf \
         /boot/loader.conf /boot/loader.conf.local /boot/nextboot.conf /etc/rc.conf.d/kld $FILES; do
