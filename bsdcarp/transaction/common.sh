@@ -139,14 +139,14 @@ number() {
     case $FIRST in '' | *[!0-9]*) NUMBER=0 ;; *) NUMBER=$FIRST ;; esac
 }
 
-# KEEP transactions are kept; the oldest go.
+# KEEP transactions are kept; the oldest of those that have ended go.  One that has just begun has no number yet.
 retire() {
     set -- "$R$STATE"/tx-*
     surplus=$(($# - KEEP))
     while [ "$surplus" -gt 0 ]; do
         oldest='' least=''
         for f in "$@"; do
-            [ -d "$f" ] && [ "$f" != "$HERE" ] || continue
+            [ -f "$f/outcome" ] && [ "$f" != "$HERE" ] || continue
             number "$f"
             if [ -z "$least" ] || [ "$NUMBER" -lt "$least" ]; then oldest=$f least=$NUMBER; fi
         done

@@ -180,6 +180,23 @@ def test_the_oldest_goes_by_its_number_not_by_its_name(tree: Tree) -> None:
     assert (tree.root / "var/db/bsdcarp" / NAME / "number").read_text() == "21\n"
 
 
+def test_one_that_has_just_begun_is_not_the_oldest(tree: Tree) -> None:
+    state = tree.root / "var/db/bsdcarp"
+    for number in range(20):
+        past = state / f"tx-20250101-{number:06}-aaaaaa"
+        past.mkdir(parents=True)
+        (past / "outcome").write_text("confirmed\n")
+        (past / "number").write_text(f"{number + 1}\n")
+    assert tree.run(Plan("h", (FileChange("/etc/new", None, "x\n"),)), confirm=False).good
+    fresh = state / "tx-20251231-235959-bbbbbb"
+    fresh.mkdir()
+    assert tree.end(confirmation_script(NAME, FREEBSD_STATE, TERMS.claim, token=TOKEN)) == ("confirmed", "")
+    kept = {past.name for past in state.iterdir()}
+    assert fresh.name in kept
+    assert "tx-20250101-000001-aaaaaa" not in kept
+    assert len(kept) == 20
+
+
 def test_a_symbolic_link_stays_one(tree: Tree) -> None:
     tree.write("/etc/real.conf", "a\n")
     (tree.root / "etc/link.conf").symlink_to("real.conf")
