@@ -122,3 +122,18 @@ def test_a_change_begins_before_the_judges_are_imported() -> None:
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "[]\n"
+
+
+def test_what_host_threads_import_of_the_judge_is_its_package() -> None:
+    """While they do, the main thread imports it as well; who takes a module first and its package second meets whoever
+    takes the package first, and Python ends one of both with an error."""
+    hurried = [
+        (path.name, node.module)
+        for path, room in modules()
+        if room == "fleet" and path.name != "kernels.py"
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("bsdcarp.judge.")
+    ]
+    assert hurried == []

@@ -122,17 +122,20 @@ def apply(
             if asks and not _consent(plans, to):
                 raise typer.Exit(1)
             _foretell(start, plans, to)
-            shown = None
-            result = _apply(fleet, start, plans, to, policy)
+            result, mistake = _apply(fleet, start, plans, to, policy), None
+            _keep(result)
         else:
             # Nobody sits at a terminal: hosts are changed as soon as those that they share groups with are planned.
             shown = _ShownAside(to, quiet=quiet)
-            plans, result = _plan_and_apply(fleet, start, to, policy, shown)
+            plans, result, mistake = _plan_and_apply(fleet, start, to, policy, shown)
+            _keep(result)
+            shown.rest(plans)
+            mistake = mistake or shown.failure
         # Connections end while it is told what came of them.
         fleet.hang_up()
         _report(plans, result, to)
-    if shown:
-        shown.done()
+    if mistake:
+        raise mistake
     from bsdcarp.fleet.results import exit_status
 
     raise typer.Exit(exit_status(result.rows))
@@ -155,22 +158,20 @@ def _import_report() -> None:
 
 def _plan_and_apply(
     fleet: Fleet, start: Beginning, to: Screen, policy: Policy, shown: _ShownAside
-) -> tuple[dict[str, HostPlan], Applied]:
+) -> tuple[dict[str, HostPlan], Applied, BaseException | None]:
     from bsdcarp.fleet.planning import plan_and_apply
     from bsdcarp.report.progress import progress
 
     with progress(to, "applying", len(start.hosts)) as listener:
         fleet.tell = listener
-        plans, result = plan_and_apply(
+        return plan_and_apply(
             fleet,
             start.hosts,
             start.secrets,
             policy,
             before=lambda unit: _foretell(start, unit, to),
-            planned=shown.show,
+            begins=shown.show,
         )
-    shown.show(plans)
-    return plans, result
 
 
 def _show_only(plans: Mapping[str, HostPlan], to: Screen, *, verb: str) -> int:
@@ -202,32 +203,36 @@ def _show(plans: Mapping[str, HostPlan], to: Screen) -> None:
 
 
 class _ShownAside:
-    """Plans are shown, once, while hosts are at work: that they cannot be written is no reason to stop these."""
+    """Plans are shown while hosts are at work: that they cannot be written is no reason to stop these."""
 
     def __init__(self, to: Screen, *, quiet: bool) -> None:
+        self.failure: BaseException | None = None
+        """What went wrong."""
         self._to = to
-        self._due = not quiet
-        self._failure: BaseException | None = None
+        self._quiet = quiet
+        self._shown: set[str] = set()
 
     def show(self, plans: Mapping[str, HostPlan]) -> None:
-        """Show them, unless that was done before."""
-        if not self._due:
-            return
-        self._due = False
+        """Show what will change on these hosts."""
+        self._write({name: entry for name, entry in plans.items() if entry.plan or entry.error})
+
+    def rest(self, plans: Mapping[str, HostPlan]) -> None:
+        """Show all that was not shown yet: most often, where nothing has to change."""
+        self._write({name: entry for name, entry in plans.items() if name not in self._shown})
+
+    def _write(self, plans: Mapping[str, HostPlan]) -> None:
+        self._shown |= plans.keys()
         # What tells how it ended is imported while hosts are at work, too.
         import bsdcarp.report.findings
         import bsdcarp.report.tables
 
         del bsdcarp
+        if self._quiet or self.failure or not plans:
+            return
         try:
             _show(plans, self._to)
         except (OSError, ValueError, SystemExit) as error:  # rich makes the last of a broken pipe
-            self._failure = error
-
-    def done(self) -> None:
-        """Raise what went wrong."""
-        if self._failure:
-            raise self._failure
+            self.failure = error
 
 
 def _show_foreign(plans: Mapping[str, HostPlan], to: Screen) -> None:
@@ -283,14 +288,19 @@ def _apply(fleet: Fleet, start: Beginning, plans: Mapping[str, HostPlan], to: Sc
         return apply_plans(fleet, plans, start.secrets, policy)
 
 
-def _report(plans: Mapping[str, HostPlan], result: Applied, to: Screen) -> None:
+def _keep(result: Applied) -> None:
+    """Keep the tokens of what waits for its confirmation, before anything else can go wrong."""
     from bsdcarp.cli.claims import keep_claims
+
+    keep_claims({terms.name: terms.claim for terms in result.pending.values()})
+
+
+def _report(plans: Mapping[str, HostPlan], result: Applied, to: Screen) -> None:
     from bsdcarp.fleet.results import exit_status
     from bsdcarp.model import Severity
     from bsdcarp.report.findings import show_findings
 
     rows, listed, waiting = result.rows, result.findings, result.pending
-    keep_claims({terms.name: terms.claim for terms in waiting.values()})
     if to.json:
         from bsdcarp.report.document import dumps, finding_document, plan_document, row_document
 

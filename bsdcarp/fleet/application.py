@@ -75,16 +75,17 @@ class RollOut:
         """Look at the members that were not chosen of groups that change, as far as they can be asked."""
         changing = [name for name, entry in plans.items() if entry.plan]
         names = [name for name in neighbours(self.fleet.inventory, changing) if name not in self.hosts]
-        looks = self.fleet.look(names) if names else {}
+        # One after the other: other units do the same meanwhile, and all of them count as one host at work each.
+        looks = {name: self.fleet.look_at(name) for name in names}
         entries = plan_hosts(self.fleet.inventory, looks, self.secrets)
         return {name: entry for name, entry in entries.items() if entry.desired}
 
-    def applied(self) -> Applied:
-        """Return how it all ended."""
+    def applied(self, *, left_out: str = "interrupted before it began") -> Applied:
+        """Return how it all ended; ``left_out`` is why nothing was done to hosts that no unit was run for."""
         rows = {name: row for run in self.runs for name, row in run.rows.items()}
         findings = tuple(dict.fromkeys(finding for run in self.runs for finding in run.judgement.findings))
         return Applied(
-            tuple(rows.get(name, Row(name, "skipped", "interrupted before it began")) for name in self.hosts),
+            tuple(rows.get(name, Row(name, "skipped", left_out)) for name in self.hosts),
             findings,
             {
                 name: terms

@@ -91,7 +91,9 @@ def digest_groups(
         for group in inventory.groups_of(name):
             if not _states(entry.snapshot, group.vhid):
                 continue
-            from bsdcarp.judge.groupmember import read_member  # not needed for hosts that are new, and not small
+            # Not needed for hosts that are new, and not small.  By way of the package, which another thread may be
+            # importing: whoever takes the module first and that package second has a deadlock with it.
+            from bsdcarp.judge import read_member
 
             member = read_member(group.name, name, entry.desired, entry.snapshot)
             if member is None or member.live is None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bsdcarp.judge.groupmember import read_member
 from bsdcarp.judge.persist import persist
 from bsdcarp.judge.verify import verify_host
 from bsdcarp.judge.verifygroup import verify_group
 
-__all__ = ["persist", "verify_group", "verify_host"]
+__all__ = ["persist", "read_member", "verify_group", "verify_host"]

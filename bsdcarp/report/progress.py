@@ -43,7 +43,15 @@ def progress(to: Screen, what: str, total: int) -> Iterator[Listener]:
 
 
 def _teller(to: Screen) -> Listener:
+    """Return what writes a line for every event, until nobody reads them: that stops no host."""
+    heard = True
+
     def listen(event: Event) -> None:
-        to.err.print(f"> {event.host} {event.stage} {event.detail}".rstrip(), soft_wrap=True)
+        nonlocal heard
+        if heard:
+            try:
+                to.err.print(f"> {event.host} {event.stage} {event.detail}".rstrip(), soft_wrap=True)
+            except (OSError, ValueError, SystemExit):  # rich makes the last of a broken pipe
+                heard = False
 
     return listen

@@ -64,6 +64,10 @@ writable() {
 # shellcheck disable=SC1090,SC2034,SC2154  # sourcing whatever is there is the point, and eval assigns rc_value
 # The variables that decide about CARP at boot, as sh itself evaluates them over all files in rc's order.
 rc_variables() {
+    # No rc.conf shall be read with what this program knows, keys among it, or those that had this shell before.
+    unset address after again before config d dead directory expected f facts interface least leavings left \
+        line lines module name new newer old oldest ours outcome p patience real rooms said stage status \
+        step straight sums surplus system touched units value vhid why
     rc_conf_files='/etc/rc.conf /etc/rc.conf.local'
     for rc_done in 1 2 3; do          # a file may change the list while it is read
         rc_list=$rc_conf_files
@@ -131,8 +135,8 @@ read_freebsd() {
     esac
     section ifconfig
     # Not as one list, for which the substitution would need a process more.
-    interfaces=$(ifconfig -k -a 2>/dev/null) || interfaces=$(ifconfig -a 2>/dev/null)
-    found "$interfaces"
+    value=$(ifconfig -k -a 2>/dev/null) || value=$(ifconfig -a 2>/dev/null)
+    found "$value"
     section files
     for f in /etc/rc.conf /etc/rc.conf.local /etc/sysctl.conf /etc/sysctl.conf.local /etc/sysctl.kld.d/carp.conf \
         /boot/loader.conf /boot/loader.conf.local /boot/nextboot.conf /etc/rc.conf.d/kld $FILES; do

@@ -44,7 +44,10 @@ class _Watch:
                 for key, (when, call) in list(self._due.items()):
                     if when <= now:
                         del self._due[key]
-                        threading.Thread(target=call, daemon=True).start()
+                        try:
+                            threading.Thread(target=call, daemon=True).start()
+                        except RuntimeError:  # no more threads to be had
+                            call()
                 self._wakes = min((when for when, _ in self._due.values()), default=float("inf"))
                 self._turn.wait(None if self._wakes == float("inf") else self._wakes - now)
 

@@ -50,6 +50,7 @@ class Units:
     def __init__(self) -> None:
         self.log: list[str] = []
         self.ran: defaultdict[str, threading.Event] = defaultdict(threading.Event)
+        self.told: defaultdict[str, threading.Event] = defaultdict(threading.Event)
 
     def __call__(self, task: Task, unit: list[str]) -> UnitRun:
         name = "".join(sorted(unit))
@@ -61,8 +62,11 @@ class Units:
     def before(self, plans: Mapping[str, HostPlan]) -> None:
         self.log.append(f"before {''.join(sorted(plans))}")
 
-    def planned(self, plans: Mapping[str, HostPlan]) -> None:
-        self.log.append(f"planned {''.join(plans)}")
+    def begins(self, plans: Mapping[str, HostPlan]) -> None:
+        assert threading.current_thread() is threading.main_thread()
+        name = "".join(sorted(plans))
+        self.log.append(f"begins {name}")
+        self.told[name].set()
 
 
 @pytest.fixture
@@ -78,18 +82,31 @@ def planned_of(name: str) -> HostPlan:
 
 
 def apply(fleet: Answering, units: Units, hosts: Sequence[str] = "abc", policy: Policy | None = None) -> dict[str, str]:
-    plans, result = plan_and_apply(
-        fleet, hosts, {}, policy or Policy(), before=units.before, planned=units.planned
-    )  # fmt: skip
-    assert list(plans) == [name for name in hosts if name in fleet.looked]
-    return {row.host: row.result for row in result.rows}
+    results, mistake = applied(fleet, units, hosts, policy)
+    assert mistake is None
+    return results
+
+
+def applied(
+    fleet: Answering, units: Units, hosts: Sequence[str] = "abc", policy: Policy | None = None
+) -> tuple[dict[str, str], BaseException | None]:
+    """Return what came of it by host, and what was raised on the way."""
+    plans, result, mistake = plan_and_apply(
+        fleet, hosts, {}, policy or Policy(), before=units.before, begins=units.begins
+    )
+    assert list(plans) == list(hosts)
+    return {row.host: row.result for row in result.rows}, mistake
 
 
 def test_a_unit_begins_while_another_host_has_not_answered(units: Units) -> None:
     results = apply(Answering({"c": units.ran["ab"]}), units)
     assert results == {"a": "changed", "b": "changed", "c": "changed"}
     assert units.log.index("before ab") < units.log.index("run ab") < units.log.index("before c")
-    assert units.log.count("planned abc") == 1
+    assert sorted(line for line in units.log if line.startswith("begins")) == ["begins ab", "begins c"]
+
+
+def test_what_begins_is_told_while_another_host_has_not_answered(units: Units) -> None:
+    assert set(apply(Answering({"c": units.told["ab"]}), units).values()) == {"changed"}
 
 
 def test_a_unit_waits_for_its_last_member(units: Units) -> None:
@@ -101,7 +118,7 @@ def test_a_unit_waits_for_its_last_member(units: Units) -> None:
 def test_only_chosen_hosts_are_waited_for(units: Units) -> None:
     fleet = Answering()
     assert apply(fleet, units, "ac") == {"a": "changed", "c": "changed"}
-    assert sorted(units.log) == ["before a", "before c", "planned ac", "run a", "run c"]
+    assert sorted(units.log) == ["before a", "before c", "begins a", "begins c", "run a", "run c"]
     assert sorted(fleet.looked) == ["a", "b", "c"], "b shares a group with a host that changes"
 
 
@@ -128,33 +145,50 @@ def test_an_interrupt_between_two_units_leaves_the_second_one_out(units: Units) 
     assert results == {"a": "changed", "b": "changed", "c": "skipped"}
 
 
-def test_a_mistake_in_planning_is_raised_and_nothing_new_begins(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mistake_in_planning_stops_what_has_not_begun_and_is_returned(
+    units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def mistaken(_inventory: object, look: Look, _secrets: object) -> HostPlan:
-        if look.host == "a":
+        if look.host == "c":
             raise ZeroDivisionError
         return planned_of(look.host)
 
     monkeypatch.setattr("bsdcarp.fleet.course.plan_host", mistaken)
-    stopped = threading.Event()
-
-    class Stopping(Answering):
-        def stop(self) -> None:
-            super().stop()
-            stopped.set()
-
-    with pytest.raises(ZeroDivisionError):
-        apply(Stopping({"c": stopped}), units)
-    assert units.log == []
+    results, mistake = applied(Answering({"c": units.ran["ab"]}), units)
+    assert isinstance(mistake, ZeroDivisionError)
+    assert results == {"a": "changed", "b": "changed", "c": "skipped"}
+    results, mistake = applied(Answering(parallel=1), units, "cab")
+    assert isinstance(mistake, ZeroDivisionError)
+    assert set(results.values()) == {"skipped"}
 
 
-def test_what_cannot_be_foretold_is_not_done(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("where", ["before", "begins"])
+def test_what_cannot_be_told_lets_nothing_new_begin(units: Units, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def deaf(_plans: object) -> None:
+        units.told["ab"].set()
         raise BrokenPipeError
 
-    monkeypatch.setattr(units, "before", deaf)
-    with pytest.raises(BrokenPipeError):
-        apply(Answering(), units)
-    assert not [line for line in units.log if line.startswith("run")]
+    monkeypatch.setattr(units, where, deaf)
+    results, mistake = applied(Answering({"c": units.told["ab"]}), units)
+    assert isinstance(mistake, BrokenPipeError)
+    if where == "before":
+        assert set(results.values()) == {"skipped"}
+    else:
+        assert results["a"] == results["b"] == "changed"
+
+
+def test_a_unit_that_fails_by_mistake_is_reported_and_stops_the_rest(
+    units: Units, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(task: Task, unit: list[str]) -> UnitRun:
+        if "a" in unit:
+            raise ZeroDivisionError
+        return units(task, unit)
+
+    monkeypatch.setattr("bsdcarp.fleet.application.run_unit", broken)
+    results, mistake = applied(Answering(parallel=1), units)
+    assert isinstance(mistake, ZeroDivisionError)
+    assert results == {"a": "unknown", "b": "unknown", "c": "skipped"}
 
 
 def test_after_too_many_failures_nothing_new_begins(units: Units, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -224,6 +225,34 @@ def test_the_script_reads_files_and_lets_sh_evaluate_rc_conf(freebsd: tuple[Path
     assert [(k.name, k.module) for k in snapshot.kernels] == [("kernel", "carp")]
     assert snapshot.carp == "absent"
     assert sorted(p for p in root.rglob("*")) == before
+
+
+def names_in_programs() -> set[str]:
+    """The lower-case variables of all that may run in the shell that reads rc.conf, before or for that."""
+    package = Path(__file__).parents[2] / "bsdcarp"
+    # The undo, and all about kernels, have shells of their own.
+    programs = [path for path in package.glob("*/*.sh") if path.name != "undo.sh" and path.parent.name != "kernels"]
+    assert {"read_host.sh", "transact.sh", "waits.sh"} <= {path.name for path in programs}
+    lines = [line for path in programs for line in path.read_text().splitlines() if not line.lstrip().startswith("#")]
+    patterns = (r"(?:^|[\s;{(&|])([a-z]\w*)=", r"\bfor ([a-z]\w*) in", r"\bread -r ([a-z]\w*)")
+    found = {name for pattern in patterns for line in lines for name in re.findall(pattern, line)}
+    return {name for name in found if not name.startswith("rc_")}
+
+
+def test_rc_conf_is_read_without_what_the_programs_know(freebsd: tuple[Path, Path]) -> None:
+    root, tools = freebsd
+    names = sorted(names_in_programs())
+    (root / "etc/rc.conf").write_text(f'network_interfaces="x{"".join(f"${{{name}-}}" for name in names)}"\n')
+    before = "".join(f"{name}=leak_{name}\n" for name in names).encode()
+    done = subprocess.run(
+        ["/bin/sh", "-s"],
+        input=before + read_script(TOKEN),
+        env={"BSDCARP_ROOT": str(root), "BSDCARP_PATH": str(tools), "PATH": os.environ["PATH"]},
+        capture_output=True,
+        check=True,
+        timeout=20,
+    )
+    assert parse(done.stdout, TOKEN, host="fw1").rc["network_interfaces"] == "x"
 
 
 def test_a_syntax_error_in_rc_conf_does_not_end_the_reading(freebsd: tuple[Path, Path]) -> None:
