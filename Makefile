@@ -55,7 +55,7 @@ $(VENV)-oldest/.tested: pyproject.toml .ci/packages
 	.ci/packages
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/pip install --quiet --disable-pip-version-check $$(.ci/dependency-group test) --editable . \
-		paramiko==3.5.0 typer==0.16.0 rich==13.7.1 ruamel.yaml==0.18.6 jinja2==3.1.0
+		paramiko==3.5.0 typer==0.16.0 click==8.1.8 rich==13.7.1 ruamel.yaml==0.18.6 jinja2==3.1.0
 	touch $@
 
 $(VENV)/.tested: $(VENV)/.installed pyproject.toml .ci/packages

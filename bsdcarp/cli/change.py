@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ConfirmBy", "apply", "diff"]
 
 
-class ConfirmBy(Enum):
+class ConfirmBy(StrEnum):
     """The values of --confirm."""
 
     AUTO = "auto"
@@ -231,7 +231,7 @@ class _ShownAside:
             return
         try:
             _show(plans, self._to)
-        except (OSError, ValueError, SystemExit) as error:  # rich makes the last of a broken pipe
+        except (OSError, ValueError) as error:
             self.failure = error
 
 

@@ -51,7 +51,7 @@ def _teller(to: Screen) -> Listener:
         if heard:
             try:
                 to.err.print(f"> {event.host} {event.stage} {event.detail}".rstrip(), soft_wrap=True)
-            except (OSError, ValueError, SystemExit):  # rich makes the last of a broken pipe
+            except (OSError, ValueError):
                 heard = False
 
     return listen

@@ -63,7 +63,12 @@ def _console(*, stderr: bool) -> Console:
     from rich.console import Console
     from rich.theme import Theme
 
+    class Ours(Console):
+        def on_broken_pipe(self) -> None:
+            # rich would send standard output nowhere, also where it is standard error that nobody reads.
+            raise BrokenPipeError
+
     # Not a terminal: no width to respect, so nothing is wrapped or cut, and grep finds whole lines.
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 200
-    return Console(stderr=stderr, theme=Theme(STYLES), highlight=False, width=width, emoji=False, markup=False)
+    return Ours(stderr=stderr, theme=Theme(STYLES), highlight=False, width=width, emoji=False, markup=False)

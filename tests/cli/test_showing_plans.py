@@ -72,6 +72,23 @@ def test_a_reader_that_goes_away_does_not_stop_what_has_begun(words: list[str]) 
     assert (again.returncode, again.stdout) == (0, "= nothing to change on a, b\n")
 
 
+def test_nobody_who_hears_of_progress_stops_nothing(words: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [*words, "--yes", "-v"],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=writing,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stdout.count("changed  4 files")) == (0, 2), done
+
+
 def test_plans_come_first_also_where_nobody_watches(words: list[str]) -> None:
     done = subprocess.run(
         [*words, "--yes"],

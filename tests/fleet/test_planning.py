@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -200,6 +201,29 @@ def test_after_too_many_failures_nothing_new_begins(units: Units, monkeypatch: p
     one_by_one = Answering(parallel=1)
     assert apply(one_by_one, units) == {"a": "rolled back", "b": "rolled back", "c": "skipped"}
     assert set(apply(Answering(), units, policy=Policy(max_failures=9)).values()) == {"rolled back"}
+
+
+def test_neighbours_are_read_by_no_more_than_parallel_threads(units: Units) -> None:
+    text = TEXT.replace("members: [a, b]", "members: [a, b, d, e]").replace(
+        "  c: {",
+        "".join(f"  {x}: {{address: 192.0.2.{ord(x)}, interface: em0, os: freebsd-14.2}}\n" for x in "de") + "  c: {",
+    )
+
+    class Counting(Answering):
+        now = most = 0
+
+        def look_at(self, name: str) -> Look:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            time.sleep(0.02)
+            self.now -= 1
+            return super().look_at(name)
+
+    fleet = Counting(parallel=1)
+    fleet.inventory = require(load_text(text, "t.yml"))
+    assert apply(fleet, units, "ac") == {"a": "changed", "c": "changed"}
+    assert sorted(fleet.looked) == ["a", "b", "c", "d", "e"]
+    assert fleet.most == 1
 
 
 def test_no_hosts_are_no_work(units: Units) -> None:
