@@ -89,6 +89,38 @@ def test_nobody_who_hears_of_progress_stops_nothing(words: list[str]) -> None:
     assert (done.returncode, done.stdout.count("changed  4 files")) == (0, 2), done
 
 
+MISTAKEN = """\
+import sys
+import bsdcarp.fleet.course as course
+from bsdcarp.cli import main
+
+def mistaken(inventory, look, secrets, plan=course.plan_host):
+    if look.host == "b":
+        raise ZeroDivisionError("a mistake in planning")
+    return plan(inventory, look, secrets)
+
+course.plan_host = mistaken
+sys.argv = ["bsdcarp", *sys.argv[1:]]
+main()
+"""
+
+
+def test_a_mistake_of_our_own_is_raised_after_the_report(words: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MISTAKEN, *words[3:], "--yes"],
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stdout.count("skipped  bsdcarp itself failed before it began") == 2, done.stdout
+    assert done.stderr.rstrip().endswith("ZeroDivisionError: a mistake in planning")
+    assert "Sesame12" not in done.stdout + done.stderr
+
+
 def test_plans_come_first_also_where_nobody_watches(words: list[str]) -> None:
     done = subprocess.run(
         [*words, "--yes"],
